@@ -1,0 +1,248 @@
+"""Settings: defaults, then a file, then the environment; frozen, and read once by a job."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+PREFIX = "LAMBDA_ARCH__"
+FILE_VARIABLE = "LAMBDA_ARCH_CONFIG"
+
+
+class ConfigError(ValueError):
+    """A setting is unknown or has a wrong value; the message names it and the remedy."""
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Paths(Section):
+    """Where state lies."""
+
+    var: Path
+    lake: str
+    checkpoints: str
+
+
+class Topics(Section):
+    """Kafka topic names by role."""
+
+    events: str
+    posts: str
+    gated: str
+    predictions: str
+    quarantine: str
+
+
+class Kafka(Section):
+    """The broker and the topics' shape."""
+
+    bootstrap: str
+    partitions: int
+    replication: int
+    topics: Topics
+
+
+class Store(Section):
+    """The Redis-protocol store."""
+
+    url: str
+    ttl_days: int
+
+
+class Spark(Section):
+    """Spark sessions of the batch jobs."""
+
+    master: str
+    driver_memory: str
+    shuffle_partitions: int
+    conf: dict[str, str]
+
+
+class Rule(Section):
+    """A company's own rule: an event for which `unless` is not true is quarantined with `reason`."""
+
+    reason: str
+    unless: str
+
+
+class Events(Section):
+    """What a valid event is, beyond the contract."""
+
+    max_ahead_minutes: int
+    max_bytes: int
+    rules: tuple[Rule, ...]
+
+
+class Features(Section):
+    """Bounds of the features."""
+
+    history_limit: int
+
+
+class Recommend(Section):
+    """Implicit ALS (Hu, Koren, Volinsky 2008)."""
+
+    rank: int
+    reg: float
+    alpha: float
+    iterations: int
+
+
+class Segment(Section):
+    """KMeans."""
+
+    k: int
+
+
+class Churn(Section):
+    """Logistic regression and its label."""
+
+    horizon_days: int
+    reg: float
+    cutoff: float
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+
+
+class Sentiment(Section):
+    """Naive Bayes over uni- and bigrams."""
+
+    min_count: int
+    smoothing: float
+
+
+class Backtest(Section):
+    """How fidelity is measured."""
+
+    known_share: float
+    targets: int
+    bootstrap: int
+
+
+class Batch(Section):
+    """The night."""
+
+    seed: int
+    min_users: int
+    top_n: int
+    recommend: Recommend
+    segment: Segment
+    churn: Churn
+    sentiment: Sentiment
+    backtest: Backtest
+
+
+class Speed(Section):
+    """The speed layer."""
+
+    mode: Literal["realtime", "microbatch"]
+    batch_seconds: int
+    master: str
+    driver_memory: str
+    scorers: int
+    scorer_batch: int
+
+
+class Archive(Section):
+    """Kafka to bronze."""
+
+    trigger_seconds: int
+    driver_memory: str
+
+
+class Limits(Section):
+    """Age beyond which a layer's record is out."""
+
+    batch_hours: float
+    speed_hours: float
+
+
+class Serving(Section):
+    """The API and the arbiter's policy."""
+
+    host: str
+    port: int
+    limits: dict[str, Limits]
+    margin_errors: float
+
+
+class Embedded(Section):
+    """The servers that `lambda-arch up` runs on this machine."""
+
+    kafka_port: int
+    controller_port: int
+    kafka_heap: str
+    store_port: int
+
+
+class Config(Section):
+    """All settings."""
+
+    clock: Literal["wall", "event"]
+    paths: Paths
+    kafka: Kafka
+    store: Store
+    spark: Spark
+    events: Events
+    features: Features
+    batch: Batch
+    speed: Speed
+    archive: Archive
+    serving: Serving
+    embedded: Embedded
+
+
+def load_config(environ: Mapping[str, str] = os.environ) -> Config:
+    """Defaults, overlaid by the file named in LAMBDA_ARCH_CONFIG, overlaid by LAMBDA_ARCH__* variables.
+
+    Raises ConfigError naming every unknown key and wrong value.
+    """
+    values = yaml.safe_load(files("lambda_arch").joinpath("defaults.yaml").read_text(encoding="utf-8"))
+    if path := environ.get(FILE_VARIABLE):
+        values = _overlaid(values, _read(Path(path)))
+    for name in sorted(key for key in environ if key.startswith(PREFIX)):
+        value: Any = yaml.safe_load(environ[name])
+        for part in reversed(name.removeprefix(PREFIX).lower().split("__")):
+            value = {part: value}
+        values = _overlaid(values, value)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explained(error)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"configuration {path}: {error.strerror}; fix {FILE_VARIABLE} or the file") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"configuration {path}: not YAML: {error}") from None
+    if not isinstance(loaded or {}, dict):
+        raise ConfigError(f"configuration {path}: want a mapping of settings at the top")
+    return loaded or {}
+
+
+def _overlaid(below: Any, above: Any) -> Any:
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return {key: _overlaid(below.get(key), above[key]) if key in above else below[key] for key in {**below, **above}}
+
+
+def _explained(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"])
+        unknown = fault["type"] == "extra_forbidden"
+        lines.append(f"unknown setting {key}" if unknown else f"setting {key}: {fault['msg']}, have {fault['input']!r}")
+    return "; ".join(lines) + " (every setting with its default: lambda_arch/defaults.yaml)"

@@ -1,0 +1,142 @@
+"""A generation's models as arrays: what the speed and the serving layer need, and nothing of Spark."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from lambda_arch.records import UnknownSchemaError
+from lambda_arch.vectors import Vectorizer, vectorizer
+
+SCHEMA = 1
+Array = NDArray[Any]
+
+
+class RecommendModel(msgspec.Struct, frozen=True, dict=True):
+    """Implicit ALS's item side: `factors` is float32 [titles, rank]; `popular` are row numbers, best first."""
+
+    name: str
+    version: int
+    titles: list[str]
+    factors: np.ndarray
+    reg: float
+    alpha: float
+    popular: list[int]
+
+    @cached_property
+    def row(self) -> dict[str, int]:
+        """Row of each title."""
+        return {title: number for number, title in enumerate(self.titles)}
+
+    @cached_property
+    def gram(self) -> Array:
+        """The factors' Gram matrix, float64 [rank, rank]."""
+        factors = self.factors.astype(np.float64)
+        gram: Array = factors.T @ factors
+        return gram
+
+
+class ChurnModel(msgspec.Struct, frozen=True, dict=True):
+    """Logistic regression: probability = 1 / (1 + exp(-(coefficients · x + intercept)))."""
+
+    name: str
+    version: int
+    features: list[str]
+    coefficients: np.ndarray
+    intercept: float
+    cutoff: float
+    base_rate: float
+
+    @cached_property
+    def vector(self) -> Vectorizer:
+        """From a profile to the model's features."""
+        return vectorizer(self.features)
+
+
+class SegmentModel(msgspec.Struct, frozen=True, dict=True):
+    """KMeans over scaled features: `centres` is float64 [k, features]; `popular` are title ids per segment."""
+
+    name: str
+    version: int
+    features: list[str]
+    mean: np.ndarray
+    scale: np.ndarray
+    centres: np.ndarray
+    names: list[str]
+    sizes: list[int]
+    popular: list[list[str]]
+
+    @cached_property
+    def vector(self) -> Vectorizer:
+        """From a profile to the model's features."""
+        return vectorizer(self.features)
+
+
+class SentimentModel(msgspec.Struct, frozen=True, dict=True):
+    """Naive Bayes for two classes as log odds: `prior` plus the `weights` of the tokens known."""
+
+    name: str
+    version: int
+    vocabulary: list[str]
+    weights: np.ndarray
+    prior: float
+    positive_share: float
+
+    @cached_property
+    def weight(self) -> dict[str, float]:
+        """Log odds of each token."""
+        return dict(zip(self.vocabulary, self.weights.tolist(), strict=True))
+
+
+class Title(msgspec.Struct, frozen=True, array_like=True):
+    """What the catalogue says of a title."""
+
+    name: str
+    year: int | None = None
+    genres: tuple[str, ...] = ()
+
+
+class Models(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything of one generation that answers: models by use case (None: not in service) and catalogue."""
+
+    generation: int
+    horizon: int
+    recommend: RecommendModel | None = None
+    churn: ChurnModel | None = None
+    segment: SegmentModel | None = None
+    sentiment: SentimentModel | None = None
+    catalogue: dict[str, Title] = {}
+    schema: int = SCHEMA
+
+    def genres(self, title_id: str) -> tuple[str, ...]:
+        """A title's genres; none for a title the catalogue lacks."""
+        title = self.catalogue.get(title_id)
+        return title.genres if title else ()
+
+
+def encode_models(models: Models) -> bytes:
+    """The models as msgpack."""
+    return msgspec.msgpack.encode(models, enc_hook=_from_array)
+
+
+def decode_models(stored: bytes) -> Models:
+    """The models of stored msgpack; raises UnknownSchemaError for a schema of another release."""
+    models = msgspec.msgpack.decode(stored, type=Models, dec_hook=_to_array)
+    if models.schema != SCHEMA:
+        raise UnknownSchemaError(f"models of schema {models.schema}, this release reads {SCHEMA}: upgrade first")
+    return models
+
+
+def _from_array(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"cannot store a {type(value).__name__}")
+    return (value.dtype.str, value.shape, value.tobytes())
+
+
+def _to_array(kind: type, value: Any) -> Array:
+    dtype, shape, data = value
+    return np.frombuffer(data, dtype=dtype).reshape(shape)

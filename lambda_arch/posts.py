@@ -1,0 +1,57 @@
+"""Posts about titles: the gated record and its mergeable tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from lambda_arch.tiles import MILLION
+
+UNASSIGNED = "unassigned"
+
+
+class Post(msgspec.Struct, frozen=True):
+    """A valid post as the gate hands it on, with its coordinates; `title_id` is never null here."""
+
+    topic: str
+    partition: int
+    offset: int
+    post_id: str
+    id_hash: int
+    title_id: str
+    event_time: int
+    text: str
+
+
+class PostTile(msgspec.Struct, frozen=True, array_like=True):
+    """What a span of posts about one title felt: counts, and the summed score in millionths."""
+
+    posts: int = 0
+    positive: int = 0
+    score: int = 0
+    first: int | None = None
+    last: int | None = None
+
+
+def unit_post_tile(event_time: int, probability: float) -> PostTile:
+    """The tile of one post with its probability of being positive."""
+    return PostTile(1, int(probability > 0.5), round(probability * MILLION), event_time, event_time)
+
+
+def merge_post_tiles(tiles: Iterable[PostTile]) -> PostTile:
+    """The aggregate over all the tiles' posts, in any order."""
+    parts = [tile for tile in tiles if tile.posts]
+    return PostTile(
+        posts=sum(tile.posts for tile in parts),
+        positive=sum(tile.positive for tile in parts),
+        score=sum(tile.score for tile in parts),
+        first=min((tile.first for tile in parts if tile.first is not None), default=None),
+        last=max((tile.last for tile in parts if tile.last is not None), default=None),
+    )
+
+
+def merge_post_days(left: Mapping[int, PostTile], right: Mapping[int, PostTile]) -> dict[int, PostTile]:
+    """Tiles by day, merged day by day."""
+    days = sorted({*left, *right})
+    return {day: merge_post_tiles([left.get(day, PostTile()), right.get(day, PostTile())]) for day in days}

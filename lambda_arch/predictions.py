@@ -1,0 +1,94 @@
+"""Profile -> records: what a generation's models say of one entity, whichever layer asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lambda_arch.clock import rfc3339
+from lambda_arch.models import ChurnModel, Models, RecommendModel, SegmentModel
+from lambda_arch.posts import PostTile
+from lambda_arch.records import Layer, Prediction, UseCase
+from lambda_arch.scoring import churn_probability, nearest_segment, top_titles, wilson
+from lambda_arch.tiles import Profile
+
+
+class Scoring(msgspec.Struct, frozen=True):
+    """What is the same for every record of one scoring run; times in microseconds."""
+
+    models: Models
+    layer: Layer
+    now: int
+    written_at: int
+    top_n: int
+
+
+def predict_user(user_id: str, profile: Profile, scoring: Scoring) -> list[Prediction]:
+    """Every use case that the models and the profile allow: recommend, segment, churn."""
+    models = scoring.models
+    answers: list[tuple[UseCase, Any, dict[str, Any] | None]] = [
+        ("recommend", models.recommend, _recommend(models.recommend, profile, scoring.top_n)),
+        ("segment", models.segment, _segment(models.segment, profile, scoring.now)),
+        ("churn", models.churn, _churn(models.churn, profile, scoring.now)),
+    ]
+    as_of, evidence = profile.lifetime.last or 0, profile.lifetime.events()
+    return [
+        _record(f"u:{user_id}", use_case, model, value, as_of, evidence, scoring)
+        for use_case, model, value in answers
+        if value is not None
+    ]
+
+
+def predict_title(title_id: str, tile: PostTile, scoring: Scoring) -> list[Prediction]:
+    """The audience's feeling about a title: share of positive posts with its 95 % interval."""
+    model = scoring.models.sentiment
+    if model is None or tile.posts == 0:
+        return []
+    value = sentiment_value(tile)
+    return [_record(f"t:{title_id}", "sentiment", model, value, tile.last or 0, tile.posts, scoring)]
+
+
+def sentiment_value(tile: PostTile) -> dict[str, Any]:
+    """The value of a sentiment record."""
+    low, high = wilson(tile.positive, tile.posts)
+    share = tile.positive / tile.posts if tile.posts else 0.5
+    return {"positive": round(share, 6), "low": round(low, 6), "high": round(high, 6), "posts": tile.posts}
+
+
+def churn_value(probability: float, cutoff: float) -> dict[str, Any]:
+    """The value of a churn record."""
+    return {"probability": round(probability, 6), "at_risk": probability >= cutoff, "cutoff": cutoff}
+
+
+def segment_value(model: SegmentModel, number: int, distance: float | None) -> dict[str, Any]:
+    """The value of a segment record."""
+    return {"segment": number, "name": model.names[number], "distance": distance}
+
+
+def _recommend(model: RecommendModel | None, profile: Profile, top_n: int) -> dict[str, Any] | None:
+    best = top_titles(model, profile.lifetime.history, top_n) if model else []
+    return {"titles": [title for title, _ in best], "scores": [score for _, score in best]} if best else None
+
+
+def _segment(model: SegmentModel | None, profile: Profile, now: int) -> dict[str, Any] | None:
+    if model is None or not profile.lifetime.history:
+        return None
+    number, distance = nearest_segment(model, profile, now)
+    return segment_value(model, number, round(distance, 6))
+
+
+def _churn(model: ChurnModel | None, profile: Profile, now: int) -> dict[str, Any] | None:
+    if model is None or profile.lifetime.account is None:
+        return None
+    return churn_value(churn_probability(model, profile, now), model.cutoff)
+
+
+def _record(
+    entity: str, use_case: UseCase, model: Any, value: dict[str, Any], as_of: int, evidence: int, scoring: Scoring
+) -> Prediction:
+    return Prediction(
+        use_case=use_case, entity=entity, value=value, layer=scoring.layer, model=model.name,
+        model_version=model.version, as_of=rfc3339(as_of), evidence=evidence,
+        generation=scoring.models.generation, written_at=rfc3339(scoring.written_at),
+    )  # fmt: skip

@@ -1,0 +1,80 @@
+"""Numeric cores in plain numpy: the same functions score at night, in the backtest, in the stream and on request."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambda_arch.models import ChurnModel, RecommendModel, SegmentModel, SentimentModel
+from lambda_arch.text import tokens
+from lambda_arch.tiles import MILLION, Profile, Seen
+
+Z95 = 1.959964
+
+
+def fold_in(model: RecommendModel, history: Sequence[Seen]) -> NDArray[np.float64] | None:
+    """The user's factors, float64 [rank], solved exactly for the item factors as they are.
+
+    Implicit feedback (Hu, Koren, Volinsky 2008): (YᵀY + Yᵤᵀ(Cᵤ-I)Yᵤ + λnᵤI) x = YᵤᵀCᵤ1 with Cᵤ = 1 + αr;
+    λ is weighted by the number nᵤ of the user's titles, as Spark's ALS does. None where the model knows no title.
+    """
+    known = [(model.row[seen.title], seen.strength) for seen in history if seen.title in model.row and seen.strength]
+    if not known:
+        return None
+    rows, strengths = zip(*known, strict=True)
+    factors = model.factors[list(rows)].astype(np.float64)
+    confidence = model.alpha * np.array(strengths, dtype=np.float64) / MILLION
+    system = model.gram + (factors.T * confidence) @ factors + model.reg * len(rows) * np.eye(factors.shape[1])
+    user: NDArray[np.float64] = np.linalg.solve(system, factors.T @ (1.0 + confidence))
+    return user
+
+
+def top_titles(model: RecommendModel, history: Sequence[Seen], count: int) -> list[tuple[str, float]]:
+    """The best `count` titles not in the history with their scores, best first; empty for the unknown."""
+    user = fold_in(model, history)
+    if user is None:
+        return []
+    scores = model.factors @ user.astype(np.float32)
+    scores[[model.row[seen.title] for seen in history if seen.title in model.row]] = -np.inf
+    count = min(count, int(np.isfinite(scores).sum()))
+    best = np.argpartition(-scores, count - 1)[:count] if count else np.array([], dtype=np.int64)
+    best = best[np.lexsort((best, -scores[best]))]
+    return [(model.titles[row], round(float(scores[row]), 6)) for row in best]
+
+
+def churn_probability(model: ChurnModel, profile: Profile, now: int) -> float:
+    """Probability that the customer cancels within the model's window."""
+    return sigmoid(float(model.coefficients @ model.vector(profile, now)) + model.intercept)
+
+
+def nearest_segment(model: SegmentModel, profile: Profile, now: int) -> tuple[int, float]:
+    """The nearest centre's number and the distance to it, in scaled features."""
+    scaled = (model.vector(profile, now) - model.mean) / model.scale
+    distances = np.linalg.norm(model.centres - scaled, axis=1)
+    return int(distances.argmin()), float(distances.min())
+
+
+def positive_probability(model: SentimentModel, text: str) -> float:
+    """Probability that the text is positive."""
+    weight = model.weight
+    return sigmoid(model.prior + sum(weight[token] for token in tokens(text) if token in weight))
+
+
+def wilson(positive: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927); (0, 1) for no observation."""
+    if total == 0:
+        return 0.0, 1.0
+    share, spread = positive / total, Z95**2 / total
+    centre = (share + spread / 2) / (1 + spread)
+    half = Z95 * math.sqrt(share * (1 - share) / total + spread / (4 * total)) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def sigmoid(log_odds: float) -> float:
+    """1 / (1 + exp(-x)), without overflow."""
+    if log_odds >= 0:
+        return 1.0 / (1.0 + math.exp(-log_odds))
+    return math.exp(log_odds) / (1.0 + math.exp(log_odds))

@@ -1,0 +1,256 @@
+"""The store (Redis protocol): keys, compare-and-set, generations. The only importer of redis.
+
+Keys (the public contract; any client may read the records as JSON):
+`la:{u:ID}:g:N` and `la:{t:ID}:g:N`: what generation N says of a user or title; `la:{u:ID}:s`, `la:{t:ID}:s`:
+what the speed layer says; `la:gen`: which generation is current; `la:model:N`; `la:fidelity:N`; `la:clock`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import redis
+import redis.asyncio
+
+from lambda_arch.fidelity import FidelityTable
+from lambda_arch.models import Models, decode_models, encode_models
+from lambda_arch.records import Prediction, encode, order
+
+GENERATION_KEY, CLOCK_KEY = "la:gen", "la:clock"
+CONNECT_SECONDS = 5.0
+
+# One compare-and-set per entity: the state is written if its version is the one that was read; a record is
+# written only over one that is smaller in the order of records.order. Answers {written, refused records}.
+_COMMIT = """
+if (redis.call('HGET', KEYS[1], 'v') or '0') ~= ARGV[1] then return {0, 0} end
+local refused = 0
+for i = 4, #ARGV, 6 do
+  local stored = redis.call('HGET', KEYS[1], ARGV[i])
+  local greater = true
+  if stored then
+    local old = cjson.decode(stored)
+    local now = {tonumber(ARGV[i+2]), tonumber(ARGV[i+3]), ARGV[i+4], tonumber(ARGV[i+5])}
+    local was = {old.generation, old.evidence, old.as_of, old.model_version}
+    greater = false
+    for k = 1, 4 do
+      if now[k] ~= was[k] then greater = now[k] > was[k]; break end
+    end
+  end
+  if greater then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i+1]) else refused = refused + 1 end
+end
+redis.call('HSET', KEYS[1], 'state', ARGV[3], 'v', tonumber(ARGV[1]) + 1)
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return {1, refused}
+"""
+_ADVANCE = """
+local now = tonumber(redis.call('GET', KEYS[1]) or '0')
+if tonumber(ARGV[1]) > now then redis.call('SET', KEYS[1], ARGV[1]) end
+return 1
+"""
+
+
+class StoreError(RuntimeError):
+    """The store is away, full or refuses; the message says what and the remedy."""
+
+
+class Generations(msgspec.Struct, frozen=True):
+    """The pointer: current and previous generation and their horizons (microseconds); 0 is none."""
+
+    current: int = 0
+    current_horizon: int = 0
+    previous: int = 0
+    previous_horizon: int = 0
+
+    def horizon(self, generation: int) -> int | None:
+        """The horizon of a generation in service or kept for rollback."""
+        return {self.current: self.current_horizon, self.previous: self.previous_horizon}.get(generation or -1)
+
+    def oldest_horizon(self) -> int:
+        """The horizon since which the speed layer keeps tiles: the previous one's, so that a rollback is exact."""
+        return self.previous_horizon if self.previous else self.current_horizon
+
+
+class StoredEntity(msgspec.Struct, frozen=True):
+    """What the speed layer reads of an entity: its profile in the generation, its state and state version."""
+
+    profile: bytes | None
+    state: bytes | None
+    version: int
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """What the speed layer writes of an entity, if its state version is still the one read."""
+
+    entity: str
+    version: int
+    state: bytes
+    records: list[Prediction]
+
+
+class CommitResult(msgspec.Struct, frozen=True):
+    """Whether the commit was written, and how many of its records were not greater than the stored ones."""
+
+    written: bool
+    refused: int
+
+
+def generation_key(entity: str, generation: int) -> str:
+    """The hash of what a generation says of an entity (`u:ID` or `t:ID`)."""
+    return f"la:{{{entity}}}:g:{generation}"
+
+
+def speed_key(entity: str) -> str:
+    """The hash of what the speed layer says of an entity, its state and the state's version."""
+    return f"la:{{{entity}}}:s"
+
+
+class Store:
+    """A connection to the store; raises StoreError where it is away."""
+
+    def __init__(self, url: str, ttl_days: int) -> None:
+        self.redis = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=60)
+        self._ttl = ttl_days * 86400
+        self._commit = self.redis.register_script(_COMMIT)
+        self._advance = self.redis.register_script(_ADVANCE)
+
+    def ping(self) -> None:
+        """Raises StoreError unless the store answers."""
+        try:
+            self.redis.ping()
+        except redis.RedisError as error:
+            raise StoreError(f"store does not answer: {error}; start it with `lambda-arch up`") from None
+
+    # -- generations -----------------------------------------------------------------------------------------
+
+    def generations(self) -> Generations:
+        """The pointer; all zero where nothing was published."""
+        return generations_of(self.redis.hgetall(GENERATION_KEY))
+
+    def flip(self, number: int, horizon: int) -> None:
+        """Make a generation current in one step; what was current becomes previous. Twice is once."""
+        now = self.generations()
+        if now.current != number:
+            pointer = Generations(number, horizon, now.current, now.current_horizon)
+            self.redis.hset(GENERATION_KEY, mapping=msgspec.structs.asdict(pointer))
+
+    def publish(self, generation: int, rows: Iterable[tuple[str, Mapping[str, bytes]]], batch: int = 1000) -> int:
+        """Write entities' hashes of a generation in pipelines of `batch`; answers how many."""
+        written = 0
+        pipe = self.redis.pipeline(transaction=False)
+        for entity, fields in rows:
+            key = generation_key(entity, generation)
+            pipe.delete(key)
+            pipe.hset(key, mapping=dict(fields))
+            pipe.expire(key, self._ttl)
+            written += 1
+            if written % batch == 0:
+                pipe.execute()
+        pipe.execute()
+        return written
+
+    def put_models(self, models: Models, fidelity: FidelityTable) -> None:
+        """Write a generation's models and fidelity table."""
+        number = models.generation
+        self.redis.set(f"la:model:{number}", encode_models(models), ex=self._ttl)
+        self.redis.set(f"la:fidelity:{number}", msgspec.json.encode(fidelity), ex=self._ttl)
+
+    def models(self, generation: int) -> Models | None:
+        """A generation's models, or None where they are gone."""
+        stored = self.redis.get(f"la:model:{generation}")
+        return decode_models(stored) if stored else None
+
+    def fidelity(self, generation: int) -> FidelityTable | None:
+        """A generation's fidelity table, or None."""
+        stored = self.redis.get(f"la:fidelity:{generation}")
+        return msgspec.json.decode(stored, type=FidelityTable) if stored else None
+
+    # -- the speed layer -------------------------------------------------------------------------------------
+
+    def read_entities(self, entities: Sequence[str], generation: int) -> list[StoredEntity]:
+        """Profiles and states of entities in one round trip."""
+        pipe = self.redis.pipeline(transaction=False)
+        for entity in entities:
+            pipe.hget(generation_key(entity, generation), "profile")
+            pipe.hmget(speed_key(entity), "state", "v")
+        answers = pipe.execute()
+        return [
+            StoredEntity(profile, state, int(version or 0))
+            for profile, (state, version) in zip(answers[::2], answers[1::2], strict=True)
+        ]
+
+    def commit(self, commits: Sequence[Commit]) -> list[CommitResult]:
+        """Write entities' states and records in one round trip, each by one compare-and-set."""
+        pipe = self.redis.pipeline(transaction=False)
+        for commit in commits:
+            records = [
+                part
+                for record in commit.records
+                for part in (record.use_case, encode(record), *order(record))
+            ]  # fmt: skip
+            self._commit(
+                keys=[speed_key(commit.entity)], args=[commit.version, self._ttl, commit.state, *records], client=pipe
+            )
+        return [CommitResult(bool(written), refused) for written, refused in pipe.execute()]
+
+    def advance_clock(self, event_time: int) -> None:
+        """Note the newest event time seen; never goes back."""
+        self._advance(keys=[CLOCK_KEY], args=[event_time])
+
+    def event_now(self) -> int:
+        """The newest event time seen, in microseconds; 0 where none was."""
+        return int(self.redis.get(CLOCK_KEY) or 0)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def speed_states(self) -> Iterable[tuple[str, bytes]]:
+        """Every entity that has a speed state, with the state's bytes; scans the store."""
+        for key in self.redis.scan_iter(match="la:{*}:s", count=1000):
+            state = self.redis.hget(key, "state")
+            if state is not None:
+                yield key.decode()[4:-3], state
+
+
+class AsyncStore:
+    """The serving layer's reads, for an event loop."""
+
+    def __init__(self, url: str) -> None:
+        self.redis = redis.asyncio.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=2)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.redis.aclose()
+
+    async def pointer(self) -> tuple[Generations, int]:
+        """The generations and the event clock, in one round trip."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.hgetall(GENERATION_KEY)
+        pipe.get(CLOCK_KEY)
+        generations, clock = await pipe.execute()
+        return generations_of(generations), int(clock or 0)
+
+    async def records(self, entity: str, use_cases: Sequence[str], generation: int) -> list[tuple[bytes | None, ...]]:
+        """Per use case the stored batch and speed record, in one round trip."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.hmget(generation_key(entity, generation), *use_cases)
+        pipe.hmget(speed_key(entity), *use_cases)
+        batch, speed = await pipe.execute()
+        return list(zip(batch, speed, strict=True))
+
+    async def models(self, generation: int) -> Models | None:
+        """A generation's models, or None where they are gone."""
+        stored = await self.redis.get(f"la:model:{generation}")
+        return decode_models(stored) if stored else None
+
+    async def fidelity(self, generation: int) -> FidelityTable | None:
+        """A generation's fidelity table, or None."""
+        stored = await self.redis.get(f"la:fidelity:{generation}")
+        return msgspec.json.decode(stored, type=FidelityTable) if stored else None
+
+
+STORE_ERRORS = (redis.RedisError, OSError)
+
+
+def generations_of(stored: Mapping[bytes, bytes]) -> Generations:
+    """The pointer of its stored hash."""
+    return Generations(**{key.decode(): int(value) for key, value in stored.items()})

@@ -1,0 +1,29 @@
+"""Text -> tokens: one function for training, the night and the speed layer."""
+
+from __future__ import annotations
+
+import re
+
+_WORD = re.compile(r"[a-z0-9']+|[.,;:!?]")
+_NEGATION = frozenset(("not", "no", "never", "nor", "neither", "cannot", "without", "hardly", "nothing"))
+_PUNCTUATION = frozenset(".,;:!?")
+_REACH = 3
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words; up to three words after a negation carry `not_` (Pang, Lee, Vaithyanathan 2002)."""
+    found, negated = [], 0
+    for word in _WORD.findall(text.lower()):
+        if word in _PUNCTUATION:
+            negated = 0
+            continue
+        found.append(f"not_{word}" if negated else word)
+        negated = _REACH if word in _NEGATION or word.endswith("n't") else max(0, negated - 1)
+    return found
+
+
+def tokens(text: str) -> list[str]:
+    """Distinct uni- and bigrams, in order of appearance (presence, not counts)."""
+    unigrams = words(text)
+    bigrams = [f"{left} {right}" for left, right in zip(unigrams, unigrams[1:], strict=False)]
+    return list(dict.fromkeys(unigrams + bigrams))

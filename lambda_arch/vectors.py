@@ -1,0 +1,115 @@
+"""Profile -> vector, by feature names: one function for training, the night, the speed layer and the backtest.
+
+A feature's name says what it is:
+
+| name | value |
+|---|---|
+| `number:NAME` | the account attribute as a number; 0 where missing or not one |
+| `log:NAME` | log(1 + number) |
+| `is:NAME=VALUE` | 1 where the account attribute has that value |
+| `count:TYPE` | log(1 + events of the type) |
+| `recent:DAYS:TYPE` | the same over the last DAYS days |
+| `mean:rating`, `mean:watched` | mean of what was rated, of the fraction watched |
+| `genre:NAME` | the genre's share of all genre weight |
+| `titles` | log(1 + titles seen) |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambda_arch.tiles import EVENT_TYPES, MILLION, Profile, Tile, rolling
+
+Feature = Callable[[Profile, int], float]
+Vectorizer = Callable[[Profile, int], NDArray[np.float64]]
+
+
+def vectorizer(names: Sequence[str]) -> Vectorizer:
+    """The function from a profile and `now` (microseconds) to the named features, float64 [len(names)].
+
+    Raises ValueError naming a feature that does not exist.
+    """
+    features = [_feature(name) for name in names]
+    return lambda profile, now: np.array([feature(profile, now) for feature in features], dtype=np.float64)
+
+
+def _feature(name: str) -> Feature:
+    kind, _, argument = name.partition(":")
+    if kind not in _KINDS:
+        raise ValueError(f"unknown feature {name!r}: want one of {', '.join(_KINDS)}")
+    return _KINDS[kind](argument)
+
+
+def _number(name: str) -> Feature:
+    return lambda profile, now: _as_number(_attributes(profile.lifetime).get(name))
+
+
+def _log(name: str) -> Feature:
+    return lambda profile, now: math.log1p(max(0.0, _as_number(_attributes(profile.lifetime).get(name))))
+
+
+def _is(argument: str) -> Feature:
+    name, _, wanted = argument.partition("=")
+    return lambda profile, now: float(_attributes(profile.lifetime).get(name) == wanted)
+
+
+def _count(event_type: str) -> Feature:
+    _check_type(event_type)
+    return lambda profile, now: math.log1p(profile.lifetime.counts.get(event_type, 0))
+
+
+def _recent(argument: str) -> Feature:
+    days, _, event_type = argument.partition(":")
+    _check_type(event_type)
+    return lambda profile, now: math.log1p(rolling(profile, int(days), now).counts.get(event_type, 0))
+
+
+def _mean(argument: str) -> Feature:
+    if argument == "rating":
+        return lambda profile, now: _ratio(profile.lifetime.rated, profile.lifetime.counts.get("rating", 0))
+    if argument == "watched":
+        return lambda profile, now: _ratio(profile.lifetime.watched, profile.lifetime.counts.get("view", 0))
+    raise ValueError(f"unknown feature 'mean:{argument}': want mean:rating or mean:watched")
+
+
+def _genre(name: str) -> Feature:
+    def share(profile: Profile, now: int) -> float:
+        total = sum(profile.lifetime.genres.values())
+        return profile.lifetime.genres.get(name, 0) / total if total else 0.0
+
+    return share
+
+
+def _titles(argument: str) -> Feature:
+    return lambda profile, now: math.log1p(len(profile.lifetime.history))
+
+
+_KINDS: dict[str, Callable[[str], Feature]] = {
+    "number": _number, "log": _log, "is": _is, "count": _count, "recent": _recent, "mean": _mean, "genre": _genre,
+    "titles": _titles,
+}  # fmt: skip
+
+
+def _check_type(event_type: str) -> None:
+    if event_type not in EVENT_TYPES:
+        raise ValueError(f"unknown event type {event_type!r} in a feature: want one of {', '.join(EVENT_TYPES)}")
+
+
+def _attributes(tile: Tile) -> dict[str, str]:
+    return tile.account.attributes if tile.account else {}
+
+
+def _as_number(text: str | None) -> float:
+    try:
+        value = float(text or 0)
+    except ValueError:
+        return 0.0
+    return value if math.isfinite(value) else 0.0
+
+
+def _ratio(millionths: int, count: int) -> float:
+    return millionths / MILLION / count if count else 0.0
