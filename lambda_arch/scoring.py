@@ -28,8 +28,7 @@ def fold_in(model: RecommendModel, history: Sequence[Seen]) -> NDArray[np.float6
     factors = model.factors[list(rows)].astype(np.float64)
     confidence = model.alpha * np.array(strengths, dtype=np.float64) / MILLION
     system = model.gram + (factors.T * confidence) @ factors + model.reg * len(rows) * np.eye(factors.shape[1])
-    user: NDArray[np.float64] = np.linalg.solve(system, factors.T @ (1.0 + confidence))
-    return user
+    return np.asarray(np.linalg.solve(system, factors.T @ (1.0 + confidence)), dtype=np.float64)
 
 
 def top_titles(model: RecommendModel, history: Sequence[Seen], count: int) -> list[tuple[str, float]]:

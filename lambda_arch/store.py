@@ -8,6 +8,7 @@ what the speed layer says; `la:gen`: which generation is current; `la:model:N`; 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import redis
@@ -109,7 +110,8 @@ class Store:
     """A connection to the store; raises StoreError where it is away."""
 
     def __init__(self, url: str, ttl_days: int) -> None:
-        self.redis = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=60)
+        # Any: the client is typed for text and bytes at once; this one answers bytes.
+        self.redis: Any = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=60)
         self._ttl = ttl_days * 86400
         self._commit = self.redis.register_script(_COMMIT)
         self._advance = self.redis.register_script(_ADVANCE)
@@ -215,7 +217,7 @@ class AsyncStore:
     """The serving layer's reads, for an event loop."""
 
     def __init__(self, url: str) -> None:
-        self.redis = redis.asyncio.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=2)
+        self.redis: Any = redis.asyncio.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=2)
 
     async def close(self) -> None:
         """Close the connections."""

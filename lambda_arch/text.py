@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 _WORD = re.compile(r"[a-z0-9']+|[.,;:!?]")
 _NEGATION = frozenset(("not", "no", "never", "nor", "neither", "cannot", "without", "hardly", "nothing"))
@@ -25,5 +26,5 @@ def words(text: str) -> list[str]:
 def tokens(text: str) -> list[str]:
     """Distinct uni- and bigrams, in order of appearance (presence, not counts)."""
     unigrams = words(text)
-    bigrams = [f"{left} {right}" for left, right in zip(unigrams, unigrams[1:], strict=False)]
+    bigrams = [f"{left} {right}" for left, right in pairwise(unigrams)]
     return list(dict.fromkeys(unigrams + bigrams))
