@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from lambda_arch.records import Layer, UseCase
+from lambda_arch.records import Layer, UnknownSchemaError, UseCase
 
+SCHEMA = 1
 BUCKETS = ("0", "1", "2-4", "5-19", "20+")
 _STARTS = (0, 1, 2, 5, 20)
 METRICS: dict[UseCase, str] = {
@@ -29,7 +30,7 @@ class FidelityTable(msgspec.Struct, frozen=True):
 
     generation: int
     measures: dict[str, dict[str, dict[str, Measure]]]
-    schema: int = 1
+    schema: int = SCHEMA
 
     def of(self, use_case: UseCase, layer: Layer, lag: int) -> Measure | None:
         """The measure at a lag, or None where the backtest had no case."""
@@ -39,3 +40,11 @@ class FidelityTable(msgspec.Struct, frozen=True):
 def bucket(lag: int) -> str:
     """The bucket of a lag (events of the entity not seen; negative counts as none)."""
     return BUCKETS[sum(lag >= start for start in _STARTS[1:])]
+
+
+def decode_fidelity(stored: bytes) -> FidelityTable:
+    """The table of stored JSON; raises UnknownSchemaError for a schema of another release."""
+    table = msgspec.json.decode(stored, type=FidelityTable)
+    if table.schema != SCHEMA:
+        raise UnknownSchemaError(f"fidelity of schema {table.schema}, this release reads {SCHEMA}: upgrade first")
+    return table

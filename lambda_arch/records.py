@@ -53,12 +53,18 @@ def encode(record: Prediction) -> bytes:
     return msgspec.json.encode(record)
 
 
+class _Versioned(msgspec.Struct):
+    schema: int = SCHEMA
+
+
+# The version is read by itself first: a record of another release need not have this release's fields.
+_version = msgspec.json.Decoder(_Versioned)
 _decoder = msgspec.json.Decoder(Prediction)
 
 
 def decode(stored: bytes) -> Prediction:
     """The record of stored JSON; raises UnknownSchemaError for a schema of another release."""
-    record = _decoder.decode(stored)
-    if record.schema != SCHEMA:
-        raise UnknownSchemaError(f"prediction of schema {record.schema}, this release reads {SCHEMA}: upgrade first")
-    return record
+    schema = _version.decode(stored).schema
+    if schema != SCHEMA:
+        raise UnknownSchemaError(f"prediction of schema {schema}, this release reads {SCHEMA}: upgrade first")
+    return _decoder.decode(stored)

@@ -7,14 +7,18 @@ what the speed layer says; `la:gen`: which generation is current; `la:model:N`; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import redis
 import redis.asyncio
+import redis.asyncio.retry
+from redis.backoff import NoBackoff
 
-from lambda_arch.fidelity import FidelityTable
+from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.models import Models, decode_models, encode_models
 from lambda_arch.records import Prediction, encode, order
 
@@ -165,7 +169,7 @@ class Store:
     def fidelity(self, generation: int) -> FidelityTable | None:
         """A generation's fidelity table, or None."""
         stored = self.redis.get(f"la:fidelity:{generation}")
-        return msgspec.json.decode(stored, type=FidelityTable) if stored else None
+        return decode_fidelity(stored) if stored else None
 
     # -- the speed layer -------------------------------------------------------------------------------------
 
@@ -213,11 +217,24 @@ class Store:
                 yield key.decode()[4:-3], state
 
 
+class Reading(msgspec.Struct, frozen=True):
+    """What one look at the store saw: the pointer, the event clock and per use case the (batch, speed) bytes."""
+
+    generations: Generations
+    clock: int
+    records: dict[str, tuple[bytes | None, bytes | None]]
+
+
 class AsyncStore:
-    """The serving layer's reads, for an event loop."""
+    """The serving layer's reads, for an event loop; raises StoreError where the store is away."""
 
     def __init__(self, url: str) -> None:
-        self.redis: Any = redis.asyncio.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=2)
+        parts = urlsplit(url)
+        self._where = f"{parts.hostname}:{parts.port}" if parts.hostname else parts.path  # no password in messages
+        # One retry finds a restarted store; more would make a caller wait for one that is gone.
+        retry = redis.asyncio.retry.Retry(NoBackoff(), 1)
+        self.redis: Any = redis.asyncio.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=2, retry=retry)
+        self._expected = 0
 
     async def close(self) -> None:
         """Close the connections."""
@@ -228,26 +245,41 @@ class AsyncStore:
         pipe = self.redis.pipeline(transaction=False)
         pipe.hgetall(GENERATION_KEY)
         pipe.get(CLOCK_KEY)
-        generations, clock = await pipe.execute()
+        generations, clock = await self._answer(pipe.execute())
         return generations_of(generations), int(clock or 0)
 
-    async def records(self, entity: str, use_cases: Sequence[str], generation: int) -> list[tuple[bytes | None, ...]]:
-        """Per use case the stored batch and speed record, in one round trip."""
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.hmget(generation_key(entity, generation), *use_cases)
-        pipe.hmget(speed_key(entity), *use_cases)
-        batch, speed = await pipe.execute()
-        return list(zip(batch, speed, strict=True))
+    async def read(self, entity: str, use_cases: Sequence[str]) -> Reading:
+        """Pointer, clock and an entity's records in one round trip; a second one only after a flip."""
+        while True:
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.hgetall(GENERATION_KEY)
+            pipe.get(CLOCK_KEY)
+            pipe.hmget(generation_key(entity, self._expected), *use_cases)
+            pipe.hmget(speed_key(entity), *use_cases)
+            expected = self._expected
+            stored, clock, batch, speed = await self._answer(pipe.execute())
+            generations = generations_of(stored)
+            if generations.current == expected:
+                pairs = zip(batch, speed, strict=True)
+                return Reading(generations, int(clock or 0), dict(zip(use_cases, pairs, strict=True)))
+            self._expected = generations.current
 
     async def models(self, generation: int) -> Models | None:
-        """A generation's models, or None where they are gone."""
-        stored = await self.redis.get(f"la:model:{generation}")
-        return decode_models(stored) if stored else None
+        """A generation's models, or None where they are gone; raises UnknownSchemaError."""
+        stored = await self._answer(self.redis.get(f"la:model:{generation}"))
+        return await asyncio.to_thread(decode_models, stored) if stored else None
 
     async def fidelity(self, generation: int) -> FidelityTable | None:
-        """A generation's fidelity table, or None."""
-        stored = await self.redis.get(f"la:fidelity:{generation}")
-        return msgspec.json.decode(stored, type=FidelityTable) if stored else None
+        """A generation's fidelity table, or None; raises UnknownSchemaError."""
+        stored = await self._answer(self.redis.get(f"la:fidelity:{generation}"))
+        return decode_fidelity(stored) if stored else None
+
+    async def _answer(self, asked: Awaitable[Any]) -> Any:
+        try:
+            return await asked
+        except STORE_ERRORS as error:
+            remedy = "start it with `lambda-arch up`, or correct store.url"
+            raise StoreError(f"the store at {self._where} does not answer: {error}; {remedy}") from None
 
 
 STORE_ERRORS = (redis.RedisError, OSError)

@@ -1,0 +1,60 @@
+"""Decisions in words, for people."""
+
+from __future__ import annotations
+
+from lambda_arch.fidelity import METRICS, Measure
+from lambda_arch.records import UseCase
+from serving.arbiter import Decision, Rejection
+
+_REASONS = {
+    "expired": "is older than its limit",
+    "unknown_generation": "was made with a generation no longer in service",
+    "refused_model": "was made with a refused model",
+    "unknown_schema": "has a schema this release does not read",
+    "unreadable": "cannot be read",
+}
+
+
+def sentence(use_case: UseCase, decision: Decision) -> str:
+    """Who answers and why, in one sentence without a full stop."""
+    parts = [_why(use_case, decision), *(_rejected(rejection) for rejection in decision.rejected)]
+    return "; ".join(parts)
+
+
+def _why(use_case: UseCase, decision: Decision) -> str:
+    match decision.rule:
+        case "fidelity":
+            return _by_fidelity(use_case, decision)
+        case "newer":
+            return f"{decision.layer}: its answer has seen newer events, {_tie(decision)}"
+        case "batch_default":
+            return f"batch: both have seen the same newest event, {_tie(decision)}"
+        case "only_batch" | "only_speed":
+            return f"{decision.layer}: the only layer with an answer that may be used"
+        case _:
+            return "fallback: neither layer has an answer that may be used"
+
+
+def _by_fidelity(use_case: UseCase, decision: Decision) -> str:
+    figures = {"batch": decision.batch_fidelity, "speed": decision.speed_fidelity}
+    loser = "speed" if decision.layer == "batch" else "batch"
+    won, lost = _figure(figures[decision.layer]), _figure(figures[loser])
+    metric = METRICS[use_case]
+    return f"{decision.layer}: its measured {metric} at lag {decision.bucket} is {won} against {loser}'s {lost}"
+
+
+def _tie(decision: Decision) -> str:
+    if decision.batch_fidelity is None or decision.speed_fidelity is None:
+        return f"and fidelity at lag {decision.bucket} was not measured for both"
+    batch, speed = _figure(decision.batch_fidelity), _figure(decision.speed_fidelity)
+    return f"and measured fidelity at lag {decision.bucket} is a tie (batch {batch}, speed {speed})"
+
+
+def _figure(measure: Measure | None) -> str:
+    return "not measured" if measure is None else f"{measure.value:.3g} ± {measure.standard_error:.2g}"
+
+
+def _rejected(rejection: Rejection) -> str:
+    if rejection.layer is None:
+        return "no generation has been published"
+    return f"{rejection.layer}'s record {_REASONS[rejection.reason]}"
