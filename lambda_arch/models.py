@@ -117,6 +117,15 @@ class Models(msgspec.Struct, frozen=True, kw_only=True):
         title = self.catalogue.get(title_id)
         return title.genres if title else ()
 
+    def name(self, title_id: str) -> str | None:
+        """A title's name; None for a title the catalogue lacks."""
+        title = self.catalogue.get(title_id)
+        return title.name if title else None
+
+
+class _Versioned(msgspec.Struct):
+    schema: int = SCHEMA  # read by itself first: models of another release need not have this release's fields
+
 
 def encode_models(models: Models) -> bytes:
     """The models as msgpack."""
@@ -125,10 +134,10 @@ def encode_models(models: Models) -> bytes:
 
 def decode_models(stored: bytes) -> Models:
     """The models of stored msgpack; raises UnknownSchemaError for a schema of another release."""
-    models = msgspec.msgpack.decode(stored, type=Models, dec_hook=_to_array)
-    if models.schema != SCHEMA:
-        raise UnknownSchemaError(f"models of schema {models.schema}, this release reads {SCHEMA}: upgrade first")
-    return models
+    schema = msgspec.msgpack.decode(stored, type=_Versioned).schema
+    if schema != SCHEMA:
+        raise UnknownSchemaError(f"models of schema {schema}, this release reads {SCHEMA}: upgrade first")
+    return msgspec.msgpack.decode(stored, type=Models, dec_hook=_to_array)
 
 
 def _from_array(value: Any) -> Any:

@@ -13,7 +13,9 @@ from lambda_arch.fidelity import FidelityTable, Measure, bucket
 from lambda_arch.records import Layer, Prediction, UseCase
 from lambda_arch.store import Generations
 
-Reason = Literal["expired", "unknown_generation", "refused_model", "unknown_schema", "unreadable", "no generation"]
+Reason = Literal[
+    "expired", "unknown_generation", "refused_model", "unknown_schema", "unreadable", "no_generation", "no_models"
+]
 Rule = Literal["fidelity", "newer", "batch_default", "only_batch", "only_speed", "fallback"]
 
 
@@ -40,7 +42,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """A record that may not answer; `no generation` has no layer."""
+    """A record that may not answer; `no_generation` and `no_models` have no layer."""
 
     layer: Layer | None
     reason: Reason

@@ -12,6 +12,8 @@ _REASONS = {
     "refused_model": "was made with a refused model",
     "unknown_schema": "has a schema this release does not read",
     "unreadable": "cannot be read",
+    "no_generation": "no generation has been published",
+    "no_models": "the generation's models are not loaded",
 }
 
 
@@ -55,6 +57,5 @@ def _figure(measure: Measure | None) -> str:
 
 
 def _rejected(rejection: Rejection) -> str:
-    if rejection.layer is None:
-        return "no generation has been published"
-    return f"{rejection.layer}'s record {_REASONS[rejection.reason]}"
+    reason = _REASONS[rejection.reason]
+    return f"{rejection.layer}'s record {reason}" if rejection.layer else reason

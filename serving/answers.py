@@ -1,0 +1,150 @@
+"""Entity and use case -> answer: read, decide, fall back. The console and the API both call this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from lambda_arch.clock import SECOND, rfc3339, wall_now
+from lambda_arch.config import Config
+from lambda_arch.models import Models
+from lambda_arch.records import Prediction, UseCase
+from lambda_arch.store import AsyncStore, Generations
+from serving.arbiter import Context, Decision, Rejection, age, arbitrate
+from serving.current import Current, Loaded
+from serving.fallback import fallback
+from serving.stored import Pair, candidates
+from serving.values import presented
+
+# The chain of one use case may need another's record: an unknown taste in a known segment.
+_READ: dict[UseCase, tuple[UseCase, ...]] = {"recommend": ("recommend", "segment")}
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that goes out: the value, where it came from, and why that layer.
+
+    `as_of` is RFC 3339 and `age_seconds` counts from what the layer has seen; both None without a generation.
+    """
+
+    use_case: UseCase
+    entity: str
+    value: dict[str, Any]
+    layer: str
+    model: str
+    model_version: int
+    as_of: str | None
+    age_seconds: float | None
+    generation: int
+    evidence: int
+    decision: Decision
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read of one entity at one moment; `now` in microseconds."""
+
+    entity: str
+    generations: Generations
+    now: int
+    stored: dict[str, Pair]
+    loaded: Loaded
+
+    def models(self) -> Models:
+        """The models in memory; an empty generation 0 where there are none."""
+        return self.loaded.models or Models(generation=0, horizon=0)
+
+
+class Answers:
+    """Answers from one store under one configuration."""
+
+    def __init__(self, store: AsyncStore, config: Config) -> None:
+        self._store, self._config = store, config
+        self._current = Current(store)
+
+    async def answer(self, use_case: UseCase, entity: str) -> Answer:
+        """The answer for `u:ID` or `t:ID`, known or not; raises StoreError where the store is away."""
+        view = await self.view(entity, _READ.get(use_case, (use_case,)))
+        return self.answer_of(view, use_case)
+
+    async def view(self, entity: str, use_cases: Sequence[UseCase]) -> View:
+        """Both layers' records of an entity, in one round trip; raises StoreError where the store is away."""
+        reading = await self._store.read(entity, use_cases)
+        loaded = await self._current.of(reading.generations.current)
+        return View(
+            entity=entity, generations=reading.generations, now=self._now(reading.clock, reading.generations),
+            stored=reading.records, loaded=loaded,
+        )  # fmt: skip
+
+    def answer_of(self, view: View, use_case: UseCase) -> Answer:
+        """The answer of what was read."""
+        found, unreadable = candidates(view.stored[use_case], use_case, view.entity)
+        context = self._context(view, use_case)
+        decision = arbitrate(found, context)
+        decision = msgspec.structs.replace(decision, rejected=[*unreadable, *decision.rejected])
+        chosen = found.batch if decision.layer == "batch" else found.speed
+        if decision.layer == "fallback" or chosen is None:
+            return self._fallen_back(view, use_case, decision)
+        return _answered(view, chosen, decision)
+
+    async def unready(self) -> list[str]:
+        """Why answers cannot be given yet, with remedies; empty when they can. Raises StoreError."""
+        generations, _ = await self._store.pointer()
+        if not generations.current:
+            return ["no generation has been published: run the night with `lambda-arch night`"]
+        loaded = await self._current.of(generations.current, wait=True)
+        return [] if loaded.generation == generations.current else [self._current.fault]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._current.close()
+        await self._store.close()
+
+    def _now(self, clock: int, generations: Generations) -> int:
+        return wall_now() if self._config.clock == "wall" else max(clock, generations.current_horizon)
+
+    def _context(self, view: View, use_case: UseCase) -> Context:
+        serving = self._config.serving
+        return Context(
+            use_case=use_case, generations=view.generations, fidelity=view.loaded.fidelity, now=view.now,
+            limits=serving.limits[use_case], margin_errors=serving.margin_errors,
+        )  # fmt: skip
+
+    def _fallen_back(self, view: View, use_case: UseCase, decision: Decision) -> Answer:
+        models = view.models()
+        made = fallback(use_case, models, _segment(view), self._config.batch.top_n)
+        missing = _missing(view)
+        return Answer(
+            use_case=use_case, entity=view.entity, value=presented(use_case, made.value, models), layer="fallback", model=made.model,
+            model_version=made.model_version, as_of=rfc3339(models.horizon) if view.loaded.models else None,
+            age_seconds=max(0, view.now - models.horizon) / SECOND if view.loaded.models else None,
+            generation=models.generation, evidence=0,
+            decision=msgspec.structs.replace(decision, rejected=[*decision.rejected, *missing]),
+        )  # fmt: skip
+
+
+def _segment(view: View) -> int | None:
+    """The user's segment by the newest record of the very segments that the models know, however old."""
+    model = view.models().segment
+    if model is None or "segment" not in view.stored:
+        return None
+    found, _ = candidates(view.stored["segment"], "segment", view.entity)
+    known = [record for record in (found.batch, found.speed) if record and record.model_version == model.version]
+    newest = max(known, key=lambda record: record.as_of, default=None)
+    number: int | None = newest.value["segment"] if newest else None
+    return number
+
+
+def _missing(view: View) -> list[Rejection]:
+    if not view.generations.current:
+        return [Rejection(None, "no_generation")]
+    return [] if view.loaded.models else [Rejection(None, "no_models")]
+
+
+def _answered(view: View, record: Prediction, decision: Decision) -> Answer:
+    return Answer(
+        use_case=record.use_case, entity=record.entity, value=presented(record.use_case, record.value, view.models()), layer=record.layer, model=record.model,
+        model_version=record.model_version, as_of=record.as_of,
+        age_seconds=age(record, view.generations, view.now) / SECOND, generation=record.generation,
+        evidence=record.evidence, decision=decision,
+    )  # fmt: skip
