@@ -1,0 +1,88 @@
+"""The lake: Delta tables by layer, created with their schema, comment and owner. The only importer of delta."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from lambda_arch import schemas
+
+OWNER = "lambda-arch"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's place in the lake, its schema, and what it promises."""
+
+    name: str
+    schema: T.StructType
+    comment: str
+    partitioned_by: tuple[str, ...] = ()
+
+
+BRONZE = Table("bronze/kafka", schemas.RAW, "Kafka records as they came; (topic, partition, offset) is unique")
+QUARANTINE = Table("bronze/quarantine", schemas.QUARANTINE, "Records that break a rule, untouched, with the reason")
+EVENTS = Table("silver/events", schemas.EVENT, "Valid events, each event_id once", ("event_date",))
+POSTS = Table("silver/posts", schemas.POST, "Valid posts, each post_id once")
+TITLES = Table("silver/titles", schemas.TITLE, "The catalogue, each title_id once")
+PREDICTIONS = Table("gold/predictions", schemas.PREDICTION, "What each generation says", ("generation",))
+GENERATIONS = Table("gold/generations", schemas.GENERATION, "Published generations with models and report")
+TABLES = (BRONZE, QUARANTINE, EVENTS, POSTS, TITLES, PREDICTIONS, GENERATIONS)
+
+
+class Lake:
+    """The tables below one root; every write carries the run id in its commit metadata."""
+
+    def __init__(self, spark: SparkSession, root: str, run_id: str) -> None:
+        self.spark = spark
+        self._root = root.rstrip("/")
+        self._run_id = run_id
+
+    def path(self, table: Table) -> str:
+        """Where the table lies."""
+        return f"{self._root}/{table.name}"
+
+    def create(self, *tables: Table) -> None:
+        """Make the tables that do not exist yet."""
+        for table in tables:
+            if DeltaTable.isDeltaTable(self.spark, self.path(table)):
+                continue
+            builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(table.schema)
+            builder = builder.comment(table.comment).property("owner", OWNER).property("source", table.name)
+            if table.partitioned_by:
+                builder = builder.partitionedBy(*table.partitioned_by)
+            builder.execute()
+
+    def read(self, table: Table) -> DataFrame:
+        """The table as it stands."""
+        return self.spark.read.format("delta").load(self.path(table))
+
+    def stream(self, table: Table) -> DataFrame:
+        """The table's appends, as a stream."""
+        return self.spark.readStream.format("delta").load(self.path(table))
+
+    def append(self, frame: DataFrame, table: Table, transaction: tuple[str, int] | None = None) -> None:
+        """Append; a (application, version) already written is skipped."""
+        writer = frame.write.format("delta").mode("append").option("userMetadata", self._run_id)
+        if transaction:
+            writer = writer.option("txnAppId", transaction[0]).option("txnVersion", transaction[1])
+        writer.save(self.path(table))
+
+    def insert_new(self, frame: DataFrame, table: Table, key: str) -> None:
+        """Insert the rows whose key the table does not have; what it has stays. Twice is once."""
+        target = DeltaTable.forPath(self.spark, self.path(table)).alias("stored")
+        merge = target.merge(frame.alias("new"), F.col(f"stored.{key}") == F.col(f"new.{key}"))
+        self._named()
+        merge.whenNotMatchedInsertAll().execute()
+
+    def replace_where(self, frame: DataFrame, table: Table, condition: str) -> None:
+        """Replace the rows that meet the condition by the frame's, in one commit."""
+        writer = frame.write.format("delta").mode("overwrite").option("replaceWhere", condition)
+        writer.option("userMetadata", self._run_id).save(self.path(table))
+
+    def _named(self) -> None:
+        self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", self._run_id)

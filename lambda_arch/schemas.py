@@ -1,0 +1,83 @@
+"""Spark schemas of every border, each with the invariant it promises, and `conform`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pyspark.sql import DataFrame
+from pyspark.sql import types as T
+
+Transform = Callable[[DataFrame], DataFrame]
+
+
+def _schema(**columns: str | T.DataType) -> T.StructType:
+    schema = T.StructType()
+    for name, kind in columns.items():
+        schema = schema.add(name, kind)
+    return schema
+
+
+_STRINGS = T.ArrayType(T.StringType())
+_SOURCE = {"topic": "string", "partition": "integer", "offset": "long"}
+
+# Bytes as they came, from Kafka or a file; (topic, partition, offset) is unique; timestamp: when received.
+RAW = _schema(**_SOURCE, timestamp="timestamp", key="binary", value="binary")
+# Valid events; in silver each event_id once.
+EVENT = _schema(
+    event_id="string", event_type="string", user_id="string", title_id="string", event_time="timestamp",
+    value="double", properties=T.MapType(T.StringType(), T.StringType()), **_SOURCE, event_date="date",
+)  # fmt: skip
+# Valid posts; in silver each post_id once; title_id is never null.
+POST = _schema(
+    post_id="string", text="string", event_time="timestamp", title_id="string", title="string",
+    author_id="string", source="string", language="string", **_SOURCE, event_date="date",
+)  # fmt: skip
+# The catalogue, each title_id once.
+TITLE = _schema(
+    title_id="string", name="string", year="integer", genres=_STRINGS, talents=_STRINGS, brand="string", plot="string"
+)
+# One row per rejected record, its bytes untouched.
+QUARANTINE = _schema(reason="string", **_SOURCE, timestamp="timestamp", key="binary", value="binary")
+
+SEEN = _schema(time="long", event="long", title="string", strength="long")
+ACCOUNT = _schema(time="long", event="long", attributes=T.MapType(T.StringType(), T.StringType()))
+_AMOUNTS = T.MapType(T.StringType(), T.LongType())
+# An aggregate of unit tiles; sums in millionths, times in microseconds.
+TILE = _schema(
+    counts=_AMOUNTS, watched="long", rated="long", genres=_AMOUNTS, first="long", last="long",
+    account=ACCOUNT, history=T.ArrayType(SEEN),
+)  # fmt: skip
+# One row per user; days holds the newest ones, without history and account.
+PROFILE = _schema(user_id="string", lifetime=TILE, days=T.ArrayType(_schema(day="long", tile=TILE)))
+# One row per generation, entity and use case; record is the stored JSON.
+PREDICTION = _schema(generation="integer", entity="string", use_case="string", record="string")
+# One row per generation; horizon in RFC 3339, report in JSON.
+GENERATION = _schema(
+    generation="integer", horizon="string", run_id="string", report="string", models="binary", fidelity="string"
+)
+
+
+class SchemaError(ValueError):
+    """A frame lacks a column of its border or has it with another type."""
+
+
+def conform(schema: T.StructType) -> Transform:
+    """Exactly the schema's columns, in order; raises SchemaError naming what is missing or retyped."""
+
+    def conformed(frame: DataFrame) -> DataFrame:
+        have = {field.name: field.dataType for field in frame.schema}
+        faults = [
+            f"{field.name}: want {field.dataType.simpleString()}, have "
+            f"{have[field.name].simpleString() if field.name in have else 'nothing'}"
+            for field in schema
+            if field.name not in have or not _same(have[field.name], field.dataType)
+        ]
+        if faults:
+            raise SchemaError("; ".join(faults))
+        return frame.select(*schema.names)
+
+    return conformed
+
+
+def _same(left: T.DataType, right: T.DataType) -> bool:
+    return left.simpleString() == right.simpleString()

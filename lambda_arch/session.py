@@ -1,0 +1,63 @@
+"""The Spark session: one per process, each setting with its reason."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pyspark.sql import SparkSession
+
+from lambda_arch.config import Config
+
+_CHECKPOINTS = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+
+
+def spark_session(config: Config, name: str, master: str, driver_memory: str) -> SparkSession:
+    """The session of a job. Under spark-submit its `--master`, `--jars` and memory are kept."""
+    # Two BLAS threads beside any other load are two orders of magnitude slower than one.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName(name)
+    for key, value in {**settings(config), **config.spark.conf}.items():
+        builder = builder.config(key, value)
+    if not under_spark_submit():
+        jars = ",".join(str(jar) for jar in sorted((config.paths.var / "jars" / "spark").resolve().glob("*.jar")))
+        builder = builder.master(master).config("spark.driver.memory", driver_memory).config("spark.jars", jars)
+    session: SparkSession = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def under_spark_submit() -> bool:
+    """Whether spark-submit started this process: the JVM is then already there."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def settings(config: Config) -> dict[str, str]:
+    """Spark properties of every job."""
+    local = {}
+    if "://" not in config.paths.checkpoints:
+        # Checksums and renames of local checkpoint files cost tens of milliseconds a batch; not for object stores.
+        local = {
+            "spark.sql.streaming.checkpointFileManagerClass": _CHECKPOINTS,
+            "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+        }
+    return local | {
+        "spark.sql.session.timeZone": "UTC",
+        # A bad value must become null and a reason in quarantine; with ANSI on it would stop the query.
+        "spark.sql.ansi.enabled": "false",
+        "spark.sql.shuffle.partitions": str(config.spark.shuffle_partitions),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        # Delta reads its log with 50 partitions otherwise.
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.streaming.noDataMicroBatches.enabled": "false",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        # Stopping a query inside a Python foreachBatch overflows the default stack.
+        "spark.driver.extraJavaOptions": "-Xss8m -XX:+UseSerialGC -Dlog4j2.level=error",
+        "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
+    }
