@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 import msgspec
 
-USE_CASES = ("recommend", "segment", "churn", "sentiment")
-USER_USE_CASES = ("recommend", "segment", "churn")
-TITLE_USE_CASES = ("sentiment",)
-SCHEMA = 1
-
 UseCase = Literal["recommend", "segment", "churn", "sentiment"]
 Layer = Literal["batch", "speed"]
+
+USE_CASES: tuple[UseCase, ...] = ("recommend", "segment", "churn", "sentiment")
+USER_USE_CASES: tuple[UseCase, ...] = ("recommend", "segment", "churn")
+TITLE_USE_CASES: tuple[UseCase, ...] = ("sentiment",)
+SCHEMA = 1
 
 
 class UnknownSchemaError(ValueError):

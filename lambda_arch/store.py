@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.models import Models, decode_models, encode_models
-from lambda_arch.records import Prediction, encode, order
+from lambda_arch.records import Prediction, UseCase, encode, order
 
 GENERATION_KEY, CLOCK_KEY = "la:gen", "la:clock"
 CONNECT_SECONDS = 5.0
@@ -222,7 +222,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     generations: Generations
     clock: int
-    records: dict[str, tuple[bytes | None, bytes | None]]
+    records: dict[UseCase, tuple[bytes | None, bytes | None]]
 
 
 class AsyncStore:
@@ -248,7 +248,7 @@ class AsyncStore:
         generations, clock = await self._answer(pipe.execute())
         return generations_of(generations), int(clock or 0)
 
-    async def read(self, entity: str, use_cases: Sequence[str]) -> Reading:
+    async def read(self, entity: str, use_cases: Sequence[UseCase]) -> Reading:
         """Pointer, clock and an entity's records in one round trip; a second one only after a flip."""
         while True:
             pipe = self.redis.pipeline(transaction=False)

@@ -1,1 +1,7 @@
-"""serving."""
+"""The serving layer: store -> arbiter -> HTTP and console. Never imports pyspark, mlflow or delta.
+
+In reading order: `app` (the addresses), `answers` (read, decide, fall back), `arbiter` (the decision),
+`fallback` (the end of each chain), `stored` (bytes -> records), `values` (what a value looks like), `current`
+(the generation in memory), `words` (decisions in words), `replies` and `problems` (what goes out), `metrics`,
+`page`.
+"""

@@ -47,7 +47,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     entity: str
     generations: Generations
     now: int
-    stored: dict[str, Pair]
+    stored: dict[UseCase, Pair]
     loaded: Loaded
 
     def models(self) -> Models:
@@ -113,13 +113,13 @@ class Answers:
     def _fallen_back(self, view: View, use_case: UseCase, decision: Decision) -> Answer:
         models = view.models()
         made = fallback(use_case, models, _segment(view), self._config.batch.top_n)
-        missing = _missing(view)
+        known = view.loaded.models is not None
         return Answer(
-            use_case=use_case, entity=view.entity, value=presented(use_case, made.value, models), layer="fallback", model=made.model,
-            model_version=made.model_version, as_of=rfc3339(models.horizon) if view.loaded.models else None,
-            age_seconds=max(0, view.now - models.horizon) / SECOND if view.loaded.models else None,
+            use_case=use_case, entity=view.entity, value=presented(use_case, made.value, models), layer="fallback",
+            model=made.model, model_version=made.model_version, as_of=rfc3339(models.horizon) if known else None,
+            age_seconds=max(0, view.now - models.horizon) / SECOND if known else None,
             generation=models.generation, evidence=0,
-            decision=msgspec.structs.replace(decision, rejected=[*decision.rejected, *missing]),
+            decision=msgspec.structs.replace(decision, rejected=[*decision.rejected, *_missing(view)]),
         )  # fmt: skip
 
 
@@ -143,7 +143,8 @@ def _missing(view: View) -> list[Rejection]:
 
 def _answered(view: View, record: Prediction, decision: Decision) -> Answer:
     return Answer(
-        use_case=record.use_case, entity=record.entity, value=presented(record.use_case, record.value, view.models()), layer=record.layer, model=record.model,
+        use_case=record.use_case, entity=record.entity,
+        value=presented(record.use_case, record.value, view.models()), layer=record.layer, model=record.model,
         model_version=record.model_version, as_of=record.as_of,
         age_seconds=age(record, view.generations, view.now) / SECOND, generation=record.generation,
         evidence=record.evidence, decision=decision,

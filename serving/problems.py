@@ -1,0 +1,65 @@
+"""Every failure as a problem document (RFC 9457): what is wrong and what to do, never a stack trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from lambda_arch.store import StoreError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = "5"
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    status: {"description": text, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
+    for status, text in {422: "A parameter is out of bounds", 503: "The store does not answer"}.items()
+}
+
+
+def with_problems(app: FastAPI) -> None:
+    """Answer every error of the app by a problem document."""
+    app.add_exception_handler(StoreError, _store_away)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _fault)
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The problem document of a status."""
+    content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail).model_dump()
+    return JSONResponse(content, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def _store_away(request: Request, error: Exception) -> JSONResponse:
+    return problem(503, str(error), {"Retry-After": RETRY_SECONDS})
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    return problem(422, "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in faults))
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return problem(status, f"{request.method} {request.url.path}: the addresses are in /openapi.json")
+
+
+async def _fault(request: Request, error: Exception) -> JSONResponse:
+    return problem(500, "the fault is ours; the service's log has it")

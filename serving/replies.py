@@ -1,0 +1,119 @@
+"""The API's replies as types: what OpenAPI documents is what is sent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+from pydantic import BaseModel, ConfigDict
+
+from lambda_arch.records import UseCase
+from serving.answers import Answer, View
+from serving.values import Churn, Recommendations, Segment, Sentiment
+from serving.words import sentence
+
+V = TypeVar("V")
+
+
+class Reply(BaseModel):
+    """A frozen reply."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class MeasureReply(Reply):
+    """A fidelity as the nightly backtest measured it (higher is better)."""
+
+    value: float
+    standard_error: float
+    cases: int
+
+
+class RejectionReply(Reply):
+    """A layer's record that could not answer, and why."""
+
+    layer: Literal["batch", "speed"] | None
+    reason: str
+
+
+class DecisionReply(Reply):
+    """Why this layer answers: the rule, the lag, both fidelities, what was rejected, and all that in words."""
+
+    layer: Literal["batch", "speed", "fallback"]
+    rule: str
+    lag: int | None
+    bucket: str | None
+    batch_fidelity: MeasureReply | None
+    speed_fidelity: MeasureReply | None
+    rejected: list[RejectionReply]
+    sentence: str
+
+
+class AnswerReply(Reply, Generic[V]):
+    """An answer with where it came from."""
+
+    use_case: UseCase
+    entity: str
+    value: V
+    layer: Literal["batch", "speed", "fallback"]
+    model: str
+    model_version: int
+    as_of: str | None
+    age_seconds: float | None
+    generation: int
+    evidence: int
+    decision: DecisionReply
+
+
+class LayersReply(Reply):
+    """Both layers' records of one use case as they are stored, beside the answer made of them."""
+
+    batch: dict[str, Any] | None
+    speed: dict[str, Any] | None
+    answer: AnswerReply[dict[str, Any]]
+
+
+class EntityReply(Reply):
+    """All use cases of one entity."""
+
+    entity: str
+    use_cases: dict[str, LayersReply]
+
+
+class StatusReply(Reply):
+    """Alive or ready; `reasons` name what is missing and the remedy."""
+
+    status: str
+    reasons: list[str] = []
+
+
+RecommendationsReply = AnswerReply[Recommendations]
+SegmentReply = AnswerReply[Segment]
+ChurnReply = AnswerReply[Churn]
+SentimentReply = AnswerReply[Sentiment]
+
+
+def fields(answer: Answer) -> dict[str, Any]:
+    """An answer's fields with its decision in words."""
+    built: dict[str, Any] = msgspec.to_builtins(answer)
+    built["decision"]["sentence"] = sentence(answer.use_case, answer.decision)
+    return built
+
+
+def layers(view: View, answers: list[Answer]) -> EntityReply:
+    """What was read of an entity, beside its answers."""
+    return EntityReply(entity=view.entity, use_cases={answer.use_case: _layers(view, answer) for answer in answers})
+
+
+def _layers(view: View, answer: Answer) -> LayersReply:
+    batch, speed = (_raw(stored) for stored in view.stored[answer.use_case])
+    return LayersReply(batch=batch, speed=speed, answer=AnswerReply[dict[str, Any]](**fields(answer)))
+
+
+def _raw(stored: bytes | None) -> dict[str, Any] | None:
+    try:
+        record = json.loads(stored or b"null")
+    except ValueError:
+        return {"unreadable": (stored or b"").decode(errors="replace")}
+    return record if record is None or isinstance(record, dict) else {"unreadable": record}
