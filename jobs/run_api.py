@@ -1,0 +1,37 @@
+"""Run the API of the serving layer."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import uvicorn
+
+from lambda_arch.config import Config, ConfigError, load_config
+from serving.app import create_app
+
+
+def main() -> None:
+    """Serve until stopped; raises ConfigError for an address beyond this machine."""
+    run(load_config())
+
+
+def run(config: Config) -> None:
+    """Serve on the configured address until stopped; raises ConfigError for one beyond this machine."""
+    host = config.serving.host
+    if not _is_loopback(host):
+        raise ConfigError(
+            f"serving.host {host}: the API has no authentication and listens on this machine only; "
+            "set serving.host to 127.0.0.1 and put a reverse proxy that authenticates before it"
+        )
+    uvicorn.run(create_app(config), host=host, port=config.serving.port, ws="none")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+if __name__ == "__main__":
+    main()
