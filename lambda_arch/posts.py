@@ -11,7 +11,7 @@ from lambda_arch.tiles import MILLION
 UNASSIGNED = "unassigned"
 
 
-class Post(msgspec.Struct, frozen=True):
+class Post(msgspec.Struct, frozen=True, tag="post", tag_field="kind"):
     """A valid post as the gate hands it on, with its coordinates; `title_id` is never null here."""
 
     topic: str

@@ -68,7 +68,7 @@ class Profile(msgspec.Struct, frozen=True, array_like=True):
     days: dict[int, Tile] = {}
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, tag="event", tag_field="kind"):
     """A valid, normalised event as the gate hands it on: the unit tile's columns and its coordinates.
 
     `id_hash` is Spark's xxhash64 of `event_id`; `watched`, `rated` and `strength` are in millionths and

@@ -1,1 +1,4 @@
-"""streaming."""
+"""Kafka -> lake and Kafka -> store.
+
+A record's way: `source`, `gate`, `apply` (its `state`), `scorer`, `quarantine`; the queries: `pipeline`; `produce` sends.
+"""

@@ -1,0 +1,127 @@
+"""The speed layer's queries, from Kafka to their sinks.
+
+realtime:    events, posts -> gate -> topic `gated` | topic `quarantine`; scorers take it from `gated`
+microbatch:  events, posts -> gate -> apply, in one stage without a shuffle
+archive:     events, posts -> bronze, on its own
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from lambda_arch.config import Config
+from lambda_arch.lake import BRONZE, Lake
+from lambda_arch.schemas import Transform
+from lambda_arch.store import Store
+from streaming.apply import Applier
+from streaming.gate import gated_events, gated_posts
+from streaming.quarantine import Quarantine
+from streaming.scorer import Announcer
+from streaming.source import raw_records
+
+ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+POLL_SECONDS = 0.5
+COLUMNS = ("topic", "key", "value", "headers")
+
+
+def realtime(spark: SparkSession, config: Config) -> list[StreamingQuery]:
+    """One real-time-mode query per topic: a record is in `gated` milliseconds after it is in Kafka."""
+    trigger = f"{config.speed.batch_seconds} seconds"
+    return [
+        gated.writeStream.format("kafka")
+        .option("kafka.bootstrap.servers", config.kafka.bootstrap)
+        .option("kafka.linger.ms", "1")
+        .option("kafka.max.in.flight.requests.per.connection", "5")
+        .option("checkpointLocation", f"{config.paths.checkpoints}/realtime-{topic}")
+        .outputMode("update")
+        .trigger(realTime=trigger)  # type: ignore[call-overload]  # newer than the stubs
+        .queryName(f"gate-{topic}")
+        .start()
+        for topic, gated in _gated(spark, config)
+    ]
+
+
+def microbatch(spark: SparkSession, config: Config) -> list[StreamingQuery]:
+    """One micro-batch query per topic that applies what it gated."""
+    return [
+        gated.mapInArrow(applied(config), "records bigint")
+        .writeStream.format("noop")
+        .option("checkpointLocation", f"{config.paths.checkpoints}/microbatch-{topic}")
+        .queryName(f"speed-{topic}")
+        .start()
+        for topic, gated in _gated(spark, config)
+    ]
+
+
+def archive(spark: SparkSession, config: Config, run_id: str) -> list[StreamingQuery]:
+    """One query per topic that appends its records to bronze, each exactly once."""
+    lake = Lake(spark, config.paths.lake, run_id)
+    lake.create(BRONZE)
+    topics = (config.kafka.topics.events, config.kafka.topics.posts)
+    return [
+        raw_records(spark, config.kafka, topic)
+        .writeStream.format("delta")
+        .option("checkpointLocation", f"{config.paths.checkpoints}/archive-{topic}")
+        .trigger(processingTime=f"{config.archive.trigger_seconds} seconds")
+        .queryName(f"archive-{topic}")
+        .start(lake.path(BRONZE))
+        for topic in topics
+    ]
+
+
+def run_queries(queries: Sequence[StreamingQuery], stopped: threading.Event) -> None:
+    """Wait until stopped, then stop the queries; raises RuntimeError where a query ended by itself."""
+    while not stopped.wait(POLL_SECONDS):
+        for query in queries:
+            if not query.isActive:
+                raise RuntimeError(f"query {query.name} ended: {query.exception()}")
+    for query in queries:
+        query.stop()
+
+
+def applied(config: Config) -> ArrowFunction:
+    """Gated rows -> the store, on the executors; one row per Arrow batch: how many records it had."""
+
+    settings, topics = config.model_dump_json(), config.kafka.topics
+
+    def apply_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        applier, announcer, quarantine = _workers(settings)
+        for batch in batches:
+            rows = [tuple(row[name] for name in COLUMNS) for row in batch.to_pylist()]
+            announcer.announce(
+                applier.apply([value for topic, _, value, _ in rows if topic == topics.gated]).predictions
+            )
+            quarantine.send((key, value, headers) for topic, key, value, headers in rows if topic == topics.quarantine)
+            yield pa.RecordBatch.from_pydict({"records": [len(rows)]})
+        quarantine.flush()
+        announcer.flush()
+
+    return apply_batches
+
+
+@cache
+def _workers(settings: str) -> tuple[Applier, Announcer, Quarantine]:
+    """An executor's connections and models, made once per Python worker and configuration."""
+    config = Config.model_validate_json(settings)
+    store = Store(config.store.url, config.store.ttl_days)
+    topics = config.kafka.topics
+    return (
+        Applier(store, config.features.history_limit, config.batch.top_n),
+        Announcer(config.kafka.bootstrap, topics.predictions),
+        Quarantine(config.kafka.bootstrap, topics.quarantine),
+    )
+
+
+def _gated(spark: SparkSession, config: Config) -> list[tuple[str, DataFrame]]:
+    topics = config.kafka.topics
+    gates: dict[str, Transform] = {
+        topics.events: gated_events(config.events, topics),
+        topics.posts: gated_posts(config.events, topics),
+    }
+    return [(topic, raw_records(spark, config.kafka, topic).transform(gate)) for topic, gate in gates.items()]

@@ -1,0 +1,112 @@
+"""An entity's state in the speed layer: its tiles since the horizon, what it has seen, and how records enter it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import numpy as np
+
+from lambda_arch.clock import day_of
+from lambda_arch.posts import Post, PostTile
+from lambda_arch.records import UnknownSchemaError
+from lambda_arch.tiles import Event, Tile
+
+SCHEMA = 1
+TileT = TypeVar("TileT", Tile, PostTile)
+RecordT = TypeVar("RecordT", Event, Post)
+
+
+class Counts(msgspec.Struct, frozen=True, array_like=True):
+    """What became of an entity's records, each source coordinate once: exact, since written with the state."""
+
+    applied: int = 0
+    duplicates: int = 0
+    late: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        """Both together."""
+        return Counts(self.applied + other.applied, self.duplicates + other.duplicates, self.late + other.late)
+
+
+class State(msgspec.Struct, Generic[TileT], frozen=True, array_like=True):
+    """Tiles by day, hashes of the ids in them (int64), newest offset applied per source partition, and counts."""
+
+    schema: int = SCHEMA
+    tiles: dict[int, TileT] = {}
+    ids: bytes = b""
+    fences: dict[str, int] = {}
+    counts: Counts = Counts()
+
+
+class Horizons(msgspec.Struct, frozen=True):
+    """Microseconds: events before `current` are late; tiles are kept since `oldest`, so that a rollback is exact."""
+
+    current: int
+    oldest: int
+
+
+_decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {
+    kind: msgspec.msgpack.Decoder(State[kind])  # type: ignore[valid-type]
+    for kind in (Tile, PostTile)
+}
+
+
+def decode_state(stored: bytes | None, tile: type[TileT]) -> State[TileT]:
+    """The state of stored msgpack, empty where there is none; raises UnknownSchemaError for another release's."""
+    if stored is None:
+        return State()
+    state: State[TileT] = _decoders[tile].decode(stored)
+    if state.schema != SCHEMA:
+        raise UnknownSchemaError(f"state of schema {state.schema}, this release reads {SCHEMA}: upgrade first")
+    return state
+
+
+def counts_of(stored: bytes) -> Counts:
+    """The counts of a stored state, whatever its tiles."""
+    fields = msgspec.msgpack.decode(stored)
+    return Counts(*fields[4])
+
+
+def absorbed(
+    state: State[TileT],
+    records: Iterable[RecordT],
+    horizons: Horizons,
+    unit: Callable[[RecordT], TileT],
+    merge: Callable[[Iterable[TileT]], TileT],
+) -> State[TileT] | None:
+    """The state after the records, in their order; None where all of them are replays.
+
+    A record is a replay if its offset is not past its partition's fence; a duplicate if its id was seen since the
+    oldest horizon; late if the batch layer should have it.
+    """
+    fences, counts = dict(state.fences), state.counts
+    ids = set(np.frombuffer(state.ids, dtype=np.int64).tolist())
+    units: dict[int, list[TileT]] = {}
+    for record in records:
+        source = f"{record.topic}/{record.partition}"
+        if record.offset <= fences.get(source, -1):
+            continue
+        fences[source] = record.offset
+        duplicate, late = record.id_hash in ids, record.event_time < horizons.current
+        counts += Counts(duplicates=1) if duplicate else Counts(late=1) if late else Counts(applied=1)
+        if not duplicate and record.event_time >= horizons.oldest:
+            ids.add(record.id_hash)
+            units.setdefault(day_of(record.event_time), []).append(unit(record))
+    if fences == state.fences:
+        return None
+    tiles = _merged(state.tiles, units, merge)
+    return State(SCHEMA, tiles, np.array(sorted(ids), dtype=np.int64).tobytes(), fences, counts)
+
+
+def since(state: State[TileT], horizon: int) -> dict[int, TileT]:
+    """The state's tiles at or after a horizon on a tile edge."""
+    return {day: tile for day, tile in state.tiles.items() if day >= day_of(horizon)}
+
+
+def _merged(
+    tiles: dict[int, TileT], units: dict[int, list[TileT]], merge: Callable[[Iterable[TileT]], TileT]
+) -> dict[int, TileT]:
+    grown = {day: merge([tiles[day], *added] if day in tiles else added) for day, added in units.items()}
+    return dict(sorted({**tiles, **grown}.items()))
