@@ -9,10 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
 
+import numpy as np
 import pytest
 import redis
 
+from lambda_arch.clock import parse_rfc3339
+from lambda_arch.models import ChurnModel, Models, RecommendModel, SegmentModel, SentimentModel, Title
+
 START_SECONDS = 20.0
+HORIZON = parse_rfc3339("2016-01-02T00:00:00Z")
 
 
 class StoreServer:
@@ -80,3 +85,30 @@ def store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServ
 def store_url(store_server: StoreServer) -> str:
     """The address of the run's store; tests share it, so each uses entities of its own."""
     return store_server.url
+
+
+@pytest.fixture(scope="session")
+def small_models() -> Models:
+    """Generation 2's models: four titles, three segments, three account features, two words."""
+    return Models(
+        generation=2,
+        horizon=HORIZON,
+        recommend=RecommendModel(
+            name="als", version=2, titles=["a", "b", "c", "d"], reg=0.1, alpha=2.0, popular=[2, 0, 1, 3],
+            factors=np.array([[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.8]], dtype=np.float32),
+        ),
+        churn=ChurnModel(
+            name="logistic", version=2, features=["number:tenure"], coefficients=np.array([-0.1]), intercept=0.5,
+            cutoff=0.4, base_rate=0.27,
+        ),
+        segment=SegmentModel(
+            name="kmeans", version=2, features=["titles"], mean=np.array([1.0]), scale=np.array([1.0]),
+            centres=np.array([[-1.0], [0.0], [1.0]]), names=["casual", "regular", "devoted"], sizes=[3, 9, 9],
+            popular=[["d", "c"], ["a"], []],
+        ),
+        sentiment=SentimentModel(
+            name="bayes", version=2, vocabulary=["good", "bad"], weights=np.array([1.0, -1.0]), prior=0.0,
+            positive_share=0.6,
+        ),
+        catalogue={key: Title(f"The {key.upper()}", 2001, ("drama",)) for key in ("a", "b", "c", "d", "e")},
+    )  # fmt: skip
