@@ -32,15 +32,21 @@ def fold_in(model: RecommendModel, history: Sequence[Seen]) -> NDArray[np.float6
 
 
 def top_titles(model: RecommendModel, history: Sequence[Seen], count: int) -> list[tuple[str, float]]:
-    """The best `count` titles not in the history with their scores, best first; empty for the unknown."""
+    """The best `count` titles not in the history with their scores, best first; empty for the unknown.
+
+    Equal scores come in the model's order, at the cut too.
+    """
     user = fold_in(model, history)
     if user is None:
         return []
     scores = model.factors @ user.astype(np.float32)
     scores[[model.row[seen.title] for seen in history if seen.title in model.row]] = -np.inf
     count = min(count, int(np.isfinite(scores).sum()))
-    best = np.argpartition(-scores, count - 1)[:count] if count else np.array([], dtype=np.int64)
-    best = best[np.lexsort((best, -scores[best]))]
+    if count == 0:
+        return []
+    # Every title as good as the last that fits is sorted: a partition alone takes any of those with equal scores.
+    best = np.flatnonzero(scores >= np.partition(scores, -count)[-count])
+    best = best[np.lexsort((best, -scores[best]))][:count]
     return [(model.titles[row], round(float(scores[row]), 6)) for row in best]
 
 

@@ -61,11 +61,12 @@ def test_top_titles_are_the_best_of_those_not_seen(rows: set[int], count: int) -
     assert [score for _, score in best] == pytest.approx([scores[row] for row in unseen[:count]], abs=1e-4)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_equal_scores_come_in_the_catalogue_s_order(count: int) -> None:
-    factors = np.array([[1.0], [1.0], [1.0], [1.0], [1.0]], dtype=np.float32)
-    als = RecommendModel("als", 1, ["e", "d", "c", "b", "a"], factors, 0.1, 1.0, [])
-    assert [title for title, _ in top_titles(als, [seen("c")], count)] == ["e", "d", "b", "a"][:count]
+@given(st.lists(st.integers(1, 3), min_size=2, max_size=200), st.integers(1, 20))
+def test_equal_scores_come_in_the_model_s_order(factors: list[int], count: int) -> None:
+    names = [f"t{number}" for number in range(len(factors))]
+    als = RecommendModel("als", 1, names, np.array(factors, dtype=np.float32)[:, None], 0.1, 1.0, [])
+    expected = sorted(range(1, len(factors)), key=lambda row: (-factors[row], row))[:count]
+    assert [title for title, _ in top_titles(als, [seen("t0")], count)] == [f"t{row}" for row in expected]
 
 
 @pytest.mark.parametrize(
