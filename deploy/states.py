@@ -23,6 +23,12 @@ class Status:
     rss_bytes: int
     detail: str
 
+    def texts(self) -> tuple[str, str, str]:
+        """Process id, time up and memory to read; blank where nothing runs."""
+        if not self.pid:
+            return "", "", ""
+        return str(self.pid), f"{self.since_seconds} s", f"{self.rss_bytes // 1024**2} MiB"
+
 
 def status(config: Config) -> list[Status]:
     """Every process of the configuration's programs; all STOPPED where supervisord is not up."""

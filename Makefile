@@ -1,0 +1,44 @@
+# Everything is started from here; continuous integration calls these targets and nothing else.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PACKAGES := lambda_arch streaming batch jobs serving deploy demo
+SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' 2>/dev/null)
+
+.PHONY: help setup demo test check bench up down status clean
+
+help: ## This list
+	@grep -hE '^[a-z_./]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-24s %s\n", $$1, $$2}'
+
+setup: ## A virtual environment with everything pinned, and the jars; under a second when it is there
+	@deploy/setup.sh
+
+demo: setup ## The whole thing on this machine: servers, replayed log, night, answers
+	@$(BIN)/lambda-arch demo
+
+test: setup ## All tests
+	@$(BIN)/pytest
+
+check: setup ## Lint, format, types, direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## Measurements, into benchmarks/results
+	@$(BIN)/python -m benchmarks
+
+up: setup ## Start servers and jobs
+	@$(BIN)/lambda-arch up
+
+down: ## Stop them all
+	@$(BIN)/lambda-arch down
+
+status: ## What runs
+	@$(BIN)/lambda-arch status
+
+clean: ## Stop them all and delete their state (var/ but the jars)
+	@$(BIN)/lambda-arch clean --yes
+
+dist/lambda_arch.zip: $(SOURCES) ## What spark-submit needs (--py-files)
+	@python3 deploy/bundle.py $@

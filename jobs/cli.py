@@ -1,0 +1,137 @@
+"""The command line `lambda-arch`: one function per command, registered in one line at the end.
+
+Whatever is slow to import is imported inside the command. What a user can put right ends in one line on
+stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lambda_arch.config import ConfigError, load_config
+
+USER_FAULT = 2
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Programs = Annotated[list[str] | None, typer.Argument(help="Programs; all that the configuration needs if left out.")]
+
+app = typer.Typer(
+    name="lambda-arch",
+    help="Audience predictions on a lambda architecture: servers, jobs, questions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """The entry point; a user's mistake is one line, not a stack trace."""
+    try:
+        app()
+    except Exception as error:
+        if not isinstance(error, _user_errors()):
+            raise
+        typer.echo(f"lambda-arch: {error}", err=True)
+        sys.exit(USER_FAULT)
+
+
+def setup() -> None:
+    """Fetch and verify the jars of Spark and of the broker."""
+    from deploy.jars import ensure_jars, locked
+
+    config = load_config()
+    ensure_jars(config.paths.var)
+    typer.echo(f"{len(locked('spark')) + len(locked('kafka'))} jars in {config.paths.var / 'jars'}, all as locked")
+
+
+def up(programs: Programs = None) -> None:
+    """Start the servers and jobs of this machine; what runs already is left running."""
+    from deploy import servers
+
+    servers.up(load_config(), programs or None)
+    status()
+
+
+def down() -> None:
+    """Stop everything that `up` started."""
+    from deploy import servers
+
+    servers.down(load_config())
+
+
+def status(as_json: AsJson = False) -> None:
+    """Show what runs, since when, and with how much memory."""
+    from deploy import servers
+
+    found = servers.status(load_config())
+    if as_json:
+        typer.echo(json.dumps([asdict(state) for state in found]))
+        return
+    rows = [(s.name, s.state, *s.texts(), s.detail) for s in found]
+    _table(("program", "state", "pid", "up", "memory", "detail"), rows)
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check what this machine has and lacks; exit code 1 if something is missing."""
+    from deploy import doctor as examination
+
+    checks = examination.doctor(load_config())
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in checks]))
+    else:
+        rows = [(c.name, "ok" if c.ok else "NO", c.found, "" if c.ok else c.remedy) for c in checks]
+        _table(("check", "", "found", "remedy"), rows)
+    raise typer.Exit(0 if all(check.ok for check in checks) else 1)
+
+
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Stop everything and delete all state under paths.var (lake, models, store), except the fetched jars."""
+    from deploy import servers
+    from deploy.cleaning import clean as delete
+
+    config = load_config()
+    if not yes:
+        typer.confirm(f"Delete all state under {config.paths.var.resolve()}?", abort=True)
+    servers.down(config)
+    deleted = delete(config)
+    typer.echo(f"deleted {', '.join(path.name for path in deleted) or 'nothing'}")
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(*heads, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _user_errors() -> tuple[type[Exception], ...]:
+    # Late, for they are slow to import and wanted only when something went wrong.
+    from deploy.jars import JarsError
+    from deploy.java import JavaError
+    from deploy.ports import PortTakenError
+    from deploy.servers import ServerError
+    from deploy.topics import BrokerError
+    from lambda_arch.store import StoreError
+
+    return (ConfigError, StoreError, BrokerError, ServerError, PortTakenError, JarsError, JavaError)
+
+
+app.command("setup")(setup)
+app.command("up")(up)
+app.command("down")(down)
+app.command("status")(status)
+app.command("doctor")(doctor)
+app.command("clean")(clean)
+
+if __name__ == "__main__":
+    main()
