@@ -12,7 +12,7 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 is_root() { [ "$(id -u)" = 0 ]; }
 
-# What the environment was made from; a change of it makes a new one.
+# What the environment was made from; a change of it brings it up to date.
 inputs() { cat requirements.txt pyproject.toml deploy/*.lock deploy/setup.sh | sha256sum; pwd; }
 
 fits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; }
@@ -22,14 +22,14 @@ find_python() {
   for candidate in python3.11 python3 python3.12 python3.13; do
     if command -v "$candidate" >/dev/null && fits "$candidate"; then echo "$candidate"; return; fi
   done
-  fail "Python 3.11, 3.12 or 3.13 is needed and none was found; install one (Debian, Ubuntu: apt-get install python3)"
+  return 1
 }
 
-# Usage: from_apt PACKAGE: as root installs it; otherwise says the line to type and stops.
+# Usage: from_apt PACKAGES: as root installs it; otherwise says the line to type and stops.
 from_apt() {
   local line="apt-get update && apt-get install -y --no-install-recommends $1"
   command -v apt-get >/dev/null || fail "$1 (or what this system calls it) is needed; install it and run make setup again"
-  is_root || fail "$1 is needed; type: sudo sh -c '$line'"
+  is_root || fail "$1: needed; type  sudo sh -c '$line'  and run make setup again"
   say "installing $1"
   DEBIAN_FRONTEND=noninteractive sh -c "$line" >/tmp/lambda-arch-apt.log 2>&1 || fail "apt-get failed: $(tail -3 /tmp/lambda-arch-apt.log)"
 }
@@ -51,20 +51,25 @@ java_fits() {
 
 make_venv() {
   local python
-  python=$(find_python)
+  python=$(find_python) || { from_apt "python3 python3-venv"; python=$(find_python); } \
+    || fail "Python 3.11, 3.12 or 3.13 is needed; install one and run make setup again"
   if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then from_apt python3-venv; fi
   say "virtual environment ($("$python" --version))"
   "$python" -m venv --clear "$VENV"
+}
+
+install() {
+  local pip=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input)
   say "packages ($(grep -c == requirements.txt), pinned)"
-  retried "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -r requirements.txt
-  retried "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
-    --no-build-isolation -e .
+  retried "${pip[@]}" -r requirements.txt
+  retried "${pip[@]}" --no-deps --no-build-isolation -e .
 }
 
 if [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$(inputs)" ]; then exit 0; fi
 began=$SECONDS
 java_fits || from_apt openjdk-17-jre-headless
-make_venv
+fits "$VENV/bin/python" || make_venv
+install
 say "jars of Spark and Kafka"
 "$VENV/bin/lambda-arch" setup >&2
 inputs >"$STAMP"
