@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from jobs.predict import predict
 from lambda_arch.config import ConfigError, load_config
 
 USER_FAULT = 2
@@ -132,6 +133,7 @@ app.command("down")(down)
 app.command("status")(status)
 app.command("doctor")(doctor)
 app.command("clean")(clean)
+app.command("predict")(predict)
 
 if __name__ == "__main__":
     main()

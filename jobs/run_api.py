@@ -1,7 +1,8 @@
-"""Run the API of the serving layer."""
+"""The store -> HTTP: the API of the serving layer, on this machine."""
 
 from __future__ import annotations
 
+import argparse
 import ipaddress
 
 import uvicorn
@@ -11,7 +12,8 @@ from serving.app import create_app
 
 
 def main() -> None:
-    """Serve until stopped; raises ConfigError for an address beyond this machine."""
+    """Serve until stopped."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     run(load_config())
 
 

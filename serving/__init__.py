@@ -3,5 +3,5 @@
 In reading order: `app` (the addresses), `answers` (read, decide, fall back), `arbiter` (the decision),
 `fallback` (the end of each chain), `stored` (bytes -> records), `values` (what a value looks like), `current`
 (the generation in memory), `words` (decisions in words), `replies` and `problems` (what goes out), `metrics`,
-`page`.
+`page`, `console`.
 """

@@ -66,7 +66,7 @@ def stored(store: Store, entity: str) -> Prediction:
     return decode(store.redis.hget(speed_key(entity), "churn"))
 
 
-moves = st.lists(
+moves: st.SearchStrategy[list[dict[str, object]]] = st.lists(
     st.builds(
         dict,
         generation=st.integers(0, 3),

@@ -1,0 +1,369 @@
+"""The API over HTTP, against a real store that is filled, emptied, ended and started again."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import uvicorn
+from store_server import StoreServer, free_port
+from typer.testing import CliRunner, Result
+
+from jobs.cli import app as console
+from jobs.run_api import run
+from lambda_arch.clock import HOUR, parse_rfc3339, rfc3339
+from lambda_arch.config import Config, ConfigError, load_config
+from lambda_arch.fidelity import FidelityTable, Measure
+from lambda_arch.models import Models
+from lambda_arch.records import Prediction, UseCase, encode
+from lambda_arch.store import Commit, Store, StoreError
+from serving.app import create_app
+
+pytestmark = pytest.mark.servers
+HORIZON = parse_rfc3339("2016-01-02T00:00:00Z")  # of small_models
+NOW = HORIZON + 5 * HOUR
+ALL = ["/v1/users/x/recommendations", "/v1/users/x/segment", "/v1/users/x/churn", "/v1/users/x/layers",
+       "/v1/titles/x/sentiment"]  # fmt: skip
+VALUES: dict[str, dict[str, Any]] = {
+    "recommend": {"titles": ["b", "zz", "a"], "scores": [0.9, 0.5, 0.1]},
+    "segment": {"segment": 0, "name": "casual", "distance": 0.5},
+    "churn": {"probability": 0.31, "at_risk": False, "cutoff": 0.4},
+    "sentiment": {"positive": 0.75, "low": 0.3, "high": 0.95, "posts": 4, "trend": "up"},
+}
+FIDELITY = FidelityTable(2, {
+    "churn": {"batch": {"2-4": Measure(-0.5, 0.01, 99)}, "speed": {"2-4": Measure(-0.4, 0.01, 99)}},
+    "recommend": {"batch": {"2-4": Measure(0.2, 0.01, 99)}, "speed": {"2-4": Measure(0.1, 0.01, 99)}},
+})  # fmt: skip
+
+
+def record(use_case: UseCase, entity: str, layer: str, **changes: object) -> Prediction:
+    plain = Prediction(
+        use_case=use_case, entity=entity, value=VALUES[use_case], layer=layer, model="m",  # type: ignore[arg-type]
+        model_version=2, as_of=rfc3339(HORIZON - HOUR if layer == "batch" else NOW - HOUR),
+        evidence=10 if layer == "batch" else 13, generation=2, written_at=rfc3339(NOW),
+    )  # fmt: skip
+    return msgspec.structs.replace(plain, **changes)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
+    """A store of this module's own, as it is killed here."""
+    own = StoreServer(tmp_path_factory.mktemp("api-store"))
+    own.start()
+    yield own
+    own.stop()
+
+
+@pytest.fixture(scope="module")
+def config(server: StoreServer) -> Config:
+    return load_config({"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event"})
+
+
+Serve = Callable[[], httpx.Client]
+
+
+@pytest.fixture
+def serve(config: Config) -> Iterator[Serve]:
+    """Start the API in a thread, as often as asked, each with nothing in memory yet."""
+    running: list[tuple[uvicorn.Server, threading.Thread, httpx.Client]] = []
+
+    def start() -> httpx.Client:
+        port = free_port()
+        api = uvicorn.Server(uvicorn.Config(create_app(config), port=port, ws="none", log_level="warning"))
+        thread = threading.Thread(target=api.run)
+        thread.start()
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
+        running.append((api, thread, client))
+        wait_for(lambda: api.started)
+        return client
+
+    yield start
+    for api, thread, client in running:
+        client.close()
+        api.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def store(server: StoreServer) -> Iterator[Store]:
+    """The store, empty."""
+    store = Store(server.url, 1)
+    store.redis.flushall()
+    yield store
+    store.redis.close()
+
+
+@pytest.fixture
+def filled(store: Store, small_models: Models) -> Store:
+    """Generation 2 is current; user 42 and title a are known to both layers, user 7 to batch's segment only."""
+    store.put_models(small_models, FIDELITY)
+    store.flip(1, HORIZON - 24 * HOUR)
+    store.flip(2, HORIZON)
+    store.advance_clock(NOW)
+    users: tuple[UseCase, ...] = ("recommend", "segment", "churn")
+    known: list[tuple[str, tuple[UseCase, ...]]] = [("u:42", users), ("t:a", ("sentiment",)), ("u:7", ("segment",))]
+    for entity, use_cases in known:
+        store.publish(2, [(entity, {use: encode(record(use, entity, "batch")) for use in use_cases})])
+        if entity != "u:7":
+            store.commit([Commit(entity, 0, b"", [record(use, entity, "speed") for use in use_cases])])
+    return store
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def ok(client: httpx.Client, path: str) -> Any:
+    reply = client.get(path)
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def test_the_layer_that_measures_better_answers_and_says_so(filled: Store, serve: Serve) -> None:
+    reply = ok(serve(), "/v1/users/42/churn")
+    assert reply.pop("decision") == {
+        "layer": "speed", "rule": "fidelity", "lag": 3, "bucket": "2-4", "rejected": [],
+        "batch_fidelity": {"value": -0.5, "standard_error": 0.01, "cases": 99},
+        "speed_fidelity": {"value": -0.4, "standard_error": 0.01, "cases": 99},
+        "sentence": "speed: its measured minus log-loss at lag 2-4 is -0.4 ± 0.01 against batch's -0.5 ± 0.01",
+    }  # fmt: skip
+    assert reply == {
+        "use_case": "churn", "entity": "u:42", "value": VALUES["churn"], "layer": "speed", "model": "m",
+        "model_version": 2, "as_of": rfc3339(NOW - HOUR), "age_seconds": 3600.0, "generation": 2, "evidence": 13,
+    }  # fmt: skip
+
+
+def test_recommendations_carry_names_and_stop_at_n(filled: Store, serve: Serve) -> None:
+    client = serve()
+    reply = ok(client, "/v1/users/42/recommendations")
+    assert (reply["layer"], reply["age_seconds"]) == ("batch", 5 * 3600.0)
+    assert reply["value"]["items"] == [
+        {"title_id": "b", "name": "The B", "score": 0.9},
+        {"title_id": "zz", "name": None, "score": 0.5},
+        {"title_id": "a", "name": "The A", "score": 0.1},
+    ]
+    assert len(ok(client, "/v1/users/42/recommendations?n=1")["value"]["items"]) == 1
+
+
+def test_segment_and_sentiment(filled: Store, serve: Serve) -> None:
+    client = serve()
+    segment, sentiment = ok(client, "/v1/users/42/segment"), ok(client, "/v1/titles/a/sentiment")
+    assert (segment["value"], segment["decision"]["rule"]) == (VALUES["segment"], "newer")
+    assert (sentiment["value"], sentiment["layer"]) == (VALUES["sentiment"], "speed")
+
+
+def test_layers_shows_what_is_stored_beside_the_answers(filled: Store, serve: Serve) -> None:
+    filled.redis.hset("la:{u:42}:s", "segment", b'{"schema": 9}')
+    filled.redis.hset("la:{u:42}:g:2", "segment", b"broken")
+    use_cases = ok(serve(), "/v1/users/42/layers")["use_cases"]
+    assert list(use_cases) == ["recommend", "segment", "churn"]
+    assert use_cases["recommend"]["batch"] == msgspec.to_builtins(record("recommend", "u:42", "batch"))
+    assert use_cases["churn"]["answer"]["layer"] == "speed"
+    segment = use_cases["segment"]
+    assert (segment["batch"], segment["speed"]) == ({"unreadable": "broken"}, {"schema": 9})
+    assert segment["answer"]["decision"]["rejected"] == [
+        {"layer": "batch", "reason": "unreadable"},
+        {"layer": "speed", "reason": "unknown_schema"},
+    ]
+
+
+def test_nobody_gets_an_empty_answer_or_a_404(filled: Store, serve: Serve) -> None:
+    client = serve()
+    replies = [ok(client, path) for path in ALL if not path.endswith("layers")]
+    assert {reply["layer"] for reply in replies} == {"fallback"}
+    titles = [item["title_id"] for item in replies[0]["value"]["items"]]
+    assert (titles, replies[0]["model"]) == (["c", "a", "b", "d", "e"], "popular")
+    assert (replies[1]["value"]["name"], replies[2]["value"]["probability"]) == ("regular", 0.27)
+    assert replies[3]["value"] == {"positive": 0.6, "low": 0.0, "high": 1.0, "posts": 0}
+    assert (replies[0]["as_of"], replies[0]["age_seconds"]) == (rfc3339(HORIZON), 5 * 3600.0)
+
+
+def test_who_has_only_a_segment_gets_what_is_popular_there(filled: Store, serve: Serve) -> None:
+    reply = ok(serve(), "/v1/users/7/recommendations?n=2")
+    assert [item["title_id"] for item in reply["value"]["items"]] == ["d", "c"]
+    assert reply["model"] == "popular in segment"
+
+
+def test_an_expired_segment_is_still_one(filled: Store, serve: Serve) -> None:
+    filled.advance_clock(NOW + 9000 * HOUR)
+    client = serve()
+    assert ok(client, "/v1/users/7/segment")["decision"]["rejected"] == [{"layer": "batch", "reason": "expired"}]
+    assert ok(client, "/v1/users/7/recommendations")["model"] == "popular in segment"
+
+
+@pytest.mark.parametrize("identity", ["a/b", "a%2Fb", "%F0%9F%8E%AC", "a b", "{x}", "..%2F..", "segment", "x" * 128])
+def test_an_id_may_be_any_text(filled: Store, serve: Serve, identity: str) -> None:
+    assert ok(serve(), f"/v1/users/{identity}/segment")["layer"] == "fallback"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/v1/users/{'x' * 129}/churn",
+        "/v1/users//churn",
+        "/v1/users/42/recommendations?n=0",
+        "/v1/users/42/recommendations?n=101",
+        "/v1/users/42/recommendations?n=many",
+    ],
+)
+def test_what_is_out_of_bounds_is_a_422_problem(filled: Store, serve: Serve, path: str) -> None:
+    problem(serve().get(path), 422)
+
+
+def problem(reply: httpx.Response, status: int) -> str:
+    assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
+    body = reply.json()
+    assert (body["status"], set(body)) == (status, {"type", "title", "status", "detail"})
+    return str(body["detail"])
+
+
+def test_other_addresses_and_methods_are_problems_too(filled: Store, serve: Serve) -> None:
+    client = serve()
+    assert "/openapi.json" in problem(client.get("/v1/nothing"), 404)
+    problem(client.post("/v1/users/42/churn"), 405)
+
+
+def test_without_a_generation_answers_say_so(store: Store, serve: Serve) -> None:
+    client = serve()
+    reply = ok(client, "/v1/users/42/recommendations")
+    assert reply["value"] == {"items": []}
+    assert reply["decision"]["rejected"] == [{"layer": None, "reason": "no_generation"}]
+    assert (reply["as_of"], reply["age_seconds"], reply["generation"]) == (None, None, 0)
+    assert ok(client, "/v1/titles/x/sentiment")["value"]["posts"] == 0
+    assert ok(client, "/v1/users/42/churn")["value"]["probability"] is None
+    ready = client.get("/ready")
+    assert ready.status_code == 503
+    assert "no generation" in ready.json()["reasons"][0]
+
+
+def test_a_generation_without_its_models_is_not_ready_but_answers(store: Store, serve: Serve) -> None:
+    store.flip(2, HORIZON)
+    store.publish(2, [("u:42", {"churn": encode(record("churn", "u:42", "batch"))})])
+    client = serve()
+    assert ok(client, "/v1/users/42/churn")["layer"] == "batch"
+    assert ok(client, "/v1/users/1/churn")["decision"]["rejected"] == [{"layer": None, "reason": "no_models"}]
+    assert "models of generation 2 are gone" in client.get("/ready").json()["reasons"][0]
+
+
+def test_ready_when_everything_is_there(filled: Store, serve: Serve) -> None:
+    client = serve()
+    assert ok(client, "/ready") == {"status": "ready", "reasons": []}
+    assert ok(client, "/health")["status"] == "alive"
+
+
+def test_a_flip_is_followed_and_a_rollback_too(filled: Store, small_models: Models, serve: Serve) -> None:
+    client = serve()
+    assert ok(client, "/v1/users/1/churn")["value"]["probability"] == 0.27
+    assert small_models.churn is not None
+    newer = msgspec.structs.replace(small_models.churn, base_rate=0.5)
+    filled.put_models(msgspec.structs.replace(small_models, generation=3, churn=newer), FIDELITY)
+    for generation, probability in [(3, 0.5), (2, 0.27)]:
+        filled.flip(generation, HORIZON)
+        wait_for(lambda p=probability: ok(client, "/v1/users/1/churn")["value"]["probability"] == p)  # type: ignore[misc]
+        assert ok(client, "/ready")["status"] == "ready"
+
+
+def test_a_new_generation_that_cannot_be_read_leaves_the_old_one_answering(filled: Store, serve: Serve) -> None:
+    client = serve()
+    ok(client, "/ready")
+    filled.redis.set("la:model:3", msgspec.msgpack.encode({"schema": 9}), ex=60)
+    filled.flip(3, HORIZON + HOUR)
+    assert ok(client, "/v1/users/1/churn")["value"]["probability"] == 0.27
+    reply = client.get("/ready")
+    assert (reply.status_code, "schema 9" in reply.json()["reasons"][0]) == (503, True)
+
+
+def test_a_store_that_is_killed_is_a_503_and_a_restarted_one_is_found(
+    filled: Store, server: StoreServer, serve: Serve
+) -> None:
+    client = serve()
+    ok(client, "/v1/users/42/churn")
+    server.stop()
+    for path in ALL:
+        asked = time.monotonic()
+        reply = client.get(path)
+        detail = problem(reply, 503)
+        assert f"127.0.0.1:{server.port}" in detail
+        assert "lambda-arch up" in detail
+        assert "Traceback" not in reply.text
+        assert (reply.headers["retry-after"], time.monotonic() - asked < 3) == ("5", True)
+    assert client.get("/ready").status_code == 503
+    assert ok(client, "/health")["status"] == "alive"
+    server.start()
+    assert ok(client, "/v1/users/42/churn")["decision"]["rejected"] == [{"layer": None, "reason": "no_generation"}]
+    filled.flip(2, HORIZON)
+    filled.publish(2, [("u:42", {"churn": encode(record("churn", "u:42", "batch"))})])
+    assert ok(client, "/v1/users/42/churn")["layer"] == "batch"
+
+
+def test_metrics_count_decisions_and_time_routes_by_pattern(filled: Store, serve: Serve) -> None:
+    client = serve()
+    for user in ("42", "42", "1"):
+        ok(client, f"/v1/users/{user}/churn")
+    client.get("/nothing")
+    text = client.get("/metrics").text
+    assert 'lambda_arch_decisions_total{layer="speed",rule="fidelity",use_case="churn"} 2.0' in text
+    assert 'lambda_arch_decisions_total{layer="fallback",rule="fallback",use_case="churn"} 1.0' in text
+    assert 'lambda_arch_request_seconds_count{route="/v1/users/{user_id}/churn"} 3.0' in text
+    assert 'lambda_arch_request_seconds_count{route="none"} 1.0' in text
+
+
+def test_openapi_types_every_answer(serve: Serve) -> None:
+    api = ok(serve(), "/openapi.json")
+    assert set(api["paths"]) == {
+        "/v1/users/{user_id}/recommendations", "/v1/users/{user_id}/segment", "/v1/users/{user_id}/churn",
+        "/v1/users/{user_id}/layers", "/v1/titles/{title_id}/sentiment", "/health", "/ready", "/metrics",
+    }  # fmt: skip
+    churn = api["paths"]["/v1/users/{user_id}/churn"]["get"]["responses"]
+    assert churn["200"]["content"]["application/json"]["schema"]["$ref"].endswith("AnswerReply_Churn_")
+    assert set(churn["422"]["content"]) == set(churn["503"]["content"]) == {"application/problem+json"}
+
+
+def test_the_page_needs_nothing_from_elsewhere(serve: Serve) -> None:
+    reply = serve().get("/")
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+    assert "http://" not in reply.text
+    assert "https://" not in reply.text
+
+
+def test_an_address_beyond_this_machine_is_refused(config: Config) -> None:
+    open_to_all = config.serving.model_copy(update={"host": "0.0.0.0"})
+    with pytest.raises(ConfigError, match=r"serving\.host 0\.0\.0\.0"):
+        run(config.model_copy(update={"serving": open_to_all}))
+
+
+def ask_console(server: StoreServer, *arguments: str) -> Result:
+    environment = {"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event", "COLUMNS": "120"}
+    return CliRunner().invoke(console, ["predict", *arguments], env=environment)
+
+
+def test_the_console_gives_what_the_api_gives(filled: Store, server: StoreServer, serve: Serve) -> None:
+    printed = ask_console(server, "user", "42", "--json")
+    assert json.loads(printed.stdout) == ok(serve(), "/v1/users/42/layers")
+
+
+def test_the_console_shows_both_layers_and_the_reason(filled: Store, server: StoreServer) -> None:
+    shown = ask_console(server, "user", "42").stdout
+    assert "its measured minus log-loss at lag 2-4 is -0.4 ± 0.01 against batch's -0.5 ± 0.01" in shown
+    for text in ("b The B", "0.31", "casual", "3600 s", "2016-01-02T04"):
+        assert text in shown
+
+
+def test_the_console_knows_titles(filled: Store, server: StoreServer) -> None:
+    assert "0.75" in ask_console(server, "title", "a").stdout
+
+
+def test_the_console_names_a_store_that_is_away(server: StoreServer) -> None:
+    arguments = ["predict", "user", "42"]
+    found = CliRunner().invoke(console, arguments, env={"LAMBDA_ARCH__STORE__URL": f"redis://127.0.0.1:{free_port()}"})
+    assert isinstance(found.exception, StoreError)
