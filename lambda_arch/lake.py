@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -28,10 +29,11 @@ BRONZE = Table("bronze/kafka", schemas.RAW, "Kafka records as they came; (topic,
 QUARANTINE = Table("bronze/quarantine", schemas.QUARANTINE, "Records that break a rule, untouched, with the reason")
 EVENTS = Table("silver/events", schemas.EVENT, "Valid events, each event_id once", ("event_date",))
 POSTS = Table("silver/posts", schemas.POST, "Valid posts, each post_id once")
+LABELS = Table("silver/labels", schemas.LABEL, "What posts feel, as labelled by people; each post_id once")
 TITLES = Table("silver/titles", schemas.TITLE, "The catalogue, each title_id once")
 PREDICTIONS = Table("gold/predictions", schemas.PREDICTION, "What each generation says", ("generation",))
 GENERATIONS = Table("gold/generations", schemas.GENERATION, "Published generations with models and report")
-TABLES = (BRONZE, QUARANTINE, EVENTS, POSTS, TITLES, PREDICTIONS, GENERATIONS)
+TABLES = (BRONZE, QUARANTINE, EVENTS, POSTS, LABELS, TITLES, PREDICTIONS, GENERATIONS)
 
 
 class Lake:
@@ -40,16 +42,20 @@ class Lake:
     def __init__(self, spark: SparkSession, root: str, run_id: str) -> None:
         self.spark = spark
         self._root = root.rstrip("/")
-        self._run_id = run_id
+        self.run_id = run_id
 
     def path(self, table: Table) -> str:
         """Where the table lies."""
         return f"{self._root}/{table.name}"
 
+    def exists(self, table: Table) -> bool:
+        """Whether the table is there."""
+        return DeltaTable.isDeltaTable(self.spark, self.path(table))
+
     def create(self, *tables: Table) -> None:
         """Make the tables that do not exist yet."""
         for table in tables:
-            if DeltaTable.isDeltaTable(self.spark, self.path(table)):
+            if self.exists(table):
                 continue
             builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(table.schema)
             builder = builder.comment(table.comment).property("owner", OWNER).property("source", table.name)
@@ -67,22 +73,27 @@ class Lake:
 
     def append(self, frame: DataFrame, table: Table, transaction: tuple[str, int] | None = None) -> None:
         """Append; a (application, version) already written is skipped."""
-        writer = frame.write.format("delta").mode("append").option("userMetadata", self._run_id)
+        writer = frame.write.format("delta").mode("append").option("userMetadata", self.run_id)
         if transaction:
             writer = writer.option("txnAppId", transaction[0]).option("txnVersion", transaction[1])
         writer.save(self.path(table))
 
-    def insert_new(self, frame: DataFrame, table: Table, key: str) -> None:
-        """Insert the rows whose key the table does not have; what it has stays. Twice is once."""
+    def insert_new(self, frame: DataFrame, table: Table, *keys: str) -> int:
+        """Insert the rows whose key the table does not have; what it has stays. Twice is once.
+
+        Answers how many were inserted. The frame has each key once.
+        """
         target = DeltaTable.forPath(self.spark, self.path(table)).alias("stored")
-        merge = target.merge(frame.alias("new"), F.col(f"stored.{key}") == F.col(f"new.{key}"))
+        same = [F.col(f"stored.{key}") == F.col(f"new.{key}") for key in keys]
+        merge = target.merge(frame.alias("new"), reduce(Column.__and__, same))
         self._named()
-        merge.whenNotMatchedInsertAll().execute()
+        inserted: int = merge.whenNotMatchedInsertAll().execute().collect()[0]["num_inserted_rows"]
+        return inserted
 
     def replace_where(self, frame: DataFrame, table: Table, condition: str) -> None:
         """Replace the rows that meet the condition by the frame's, in one commit."""
         writer = frame.write.format("delta").mode("overwrite").option("replaceWhere", condition)
-        writer.option("userMetadata", self._run_id).save(self.path(table))
+        writer.option("userMetadata", self.run_id).save(self.path(table))
 
     def _named(self) -> None:
-        self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", self._run_id)
+        self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", self.run_id)

@@ -155,6 +155,10 @@ class Store:
         pipe.execute()
         return written
 
+    def entity(self, entity: str, generation: int) -> dict[str, bytes]:
+        """All that a generation says of an entity, by field."""
+        return {name.decode(): value for name, value in self.redis.hgetall(generation_key(entity, generation)).items()}
+
     def put_models(self, models: Models, fidelity: FidelityTable) -> None:
         """Write a generation's models and fidelity table."""
         number = models.generation

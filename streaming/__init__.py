@@ -1,4 +1,4 @@
 """Kafka -> lake and Kafka -> store.
 
-A record's way: `source`, `gate`, `apply` (its `state`), `scorer`, `quarantine`; the queries: `pipeline`; `produce` sends.
+A record's way: `source`, `gate`, `apply` (its `state`), `scorer`, `quarantine`; queries in `pipeline`; `produce` sends.
 """

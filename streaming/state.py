@@ -14,8 +14,8 @@ from lambda_arch.records import UnknownSchemaError
 from lambda_arch.tiles import Event, Tile
 
 SCHEMA = 1
-TileT = TypeVar("TileT", Tile, PostTile)
-RecordT = TypeVar("RecordT", Event, Post)
+TileT = TypeVar("TileT", bound=Tile | PostTile)
+RecordT = TypeVar("RecordT", bound=Event | Post)
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True):
@@ -108,5 +108,7 @@ def since(state: State[TileT], horizon: int) -> dict[int, TileT]:
 def _merged(
     tiles: dict[int, TileT], units: dict[int, list[TileT]], merge: Callable[[Iterable[TileT]], TileT]
 ) -> dict[int, TileT]:
-    grown = {day: merge([tiles[day], *added] if day in tiles else added) for day, added in units.items()}
-    return dict(sorted({**tiles, **grown}.items()))
+    merged = dict(tiles)
+    for day, added in units.items():
+        merged[day] = merge([merged[day], *added] if day in merged else added)
+    return dict(sorted(merged.items()))

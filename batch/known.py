@@ -1,0 +1,50 @@
+"""What was known at a horizon: silver before it, and the profiles of everyone in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lambda_arch.clock import rfc3339
+from lambda_arch.features import profiles
+from lambda_arch.lake import EVENTS, LABELS, POSTS, TITLES, Lake
+from lambda_arch.schemas import Transform
+
+ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Frames of schemas EVENT, POST, LABEL, TITLE and PROFILE; events and posts before `horizon` (microseconds)."""
+
+    horizon: int
+    events: DataFrame
+    posts: DataFrame
+    labels: DataFrame
+    titles: DataFrame
+    profiles: DataFrame
+
+
+def known_before(lake: Lake, horizon: int, history_limit: int) -> Known:
+    """Everything in silver before the horizon; profiles are kept in memory or on disk."""
+    events = lake.read(EVENTS).transform(before(horizon))
+    titles = lake.read(TITLES)
+    return Known(
+        horizon=horizon,
+        events=events,
+        posts=lake.read(POSTS).transform(before(horizon)),
+        labels=lake.read(LABELS),
+        titles=titles,
+        profiles=events.transform(profiles(titles, history_limit)).persist(),
+    )
+
+
+def before(horizon: int) -> Transform:
+    """Rows whose event time is before the horizon (microseconds)."""
+    moment = F.lit(rfc3339(horizon)).cast("timestamp")
+    # The date is the partition column: without it every file is read.
+    return lambda frame: frame.where((F.col("event_time") < moment) & (F.col("event_date") <= F.to_date(moment)))

@@ -1,0 +1,101 @@
+"""A generation into lake and store: everything under its own keys, checked, then one pointer flips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from batch.known import ArrowFunction
+from lambda_arch.config import Store as StoreSettings
+from lambda_arch.features import profile_of_row
+from lambda_arch.posts import PostTile, merge_post_tiles
+from lambda_arch.predictions import Scoring, predict_title, predict_user
+from lambda_arch.records import Prediction, encode
+from lambda_arch.store import Store
+
+SCORED = "entity string, profile binary, records array<struct<use_case: string, record: string>>"
+_RECORD = pa.struct([("use_case", pa.string()), ("record", pa.string())])
+_SCORED = pa.schema([("entity", pa.string()), ("profile", pa.binary()), ("records", pa.list_(_RECORD))])
+SAMPLE = 100
+
+
+class PublishError(RuntimeError):
+    """A generation is not whole in the store; it was not made current."""
+
+
+def scored_users(scoring: Scoring) -> ArrowFunction:
+    """Profiles -> (entity, profile, records): what the generation says of each user."""
+
+    def scored(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            rows = []
+            for row in batch.to_pylist():
+                profile = profile_of_row(row)
+                records = predict_user(row["user_id"], profile, scoring)
+                rows.append(_scored(f"u:{row['user_id']}", msgspec.msgpack.encode(profile), records))
+            yield pa.RecordBatch.from_pylist(rows, _SCORED)
+
+    return scored
+
+
+def scored_titles(scoring: Scoring) -> ArrowFunction:
+    """(title_id, days of post tiles) -> (entity, profile, records): what the generation says of each title."""
+
+    def scored(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            rows = []
+            for row in batch.to_pylist():
+                days = {day.pop("day"): msgspec.convert(day, PostTile, from_attributes=True) for day in row["days"]}
+                records = predict_title(row["title_id"], merge_post_tiles(days.values()), scoring)
+                rows.append(_scored(f"t:{row['title_id']}", msgspec.msgpack.encode(days), records))
+            yield pa.RecordBatch.from_pylist(rows, _SCORED)
+
+    return scored
+
+
+def prediction_rows(generation: int, scored: DataFrame) -> DataFrame:
+    """Scored entities -> rows of schema PREDICTION."""
+    exploded = scored.select("entity", F.explode("records").alias("said"))
+    return exploded.select(F.lit(generation).alias("generation"), "entity", "said.use_case", "said.record")
+
+
+def write_store(scored: DataFrame, settings: StoreSettings, generation: int) -> int:
+    """Write every scored entity's hash, by the executors; answers how many the store has acknowledged."""
+    written = scored.mapInArrow(_written(settings, generation), "written bigint").agg(F.sum("written")).collect()
+    return int(written[0][0] or 0)
+
+
+def verify(scored: DataFrame, store: Store, generation: int, expected: int, written: int) -> None:
+    """Raise PublishError unless all entities were written and a sample reads back as it was scored."""
+    if written != expected:
+        raise PublishError(
+            f"generation {generation}: {written} of {expected} entities in the store; run the night again"
+        )
+    sample = [row.asDict(recursive=True) for row in scored.orderBy(F.xxhash64("entity")).limit(SAMPLE).collect()]
+    for row in sample:
+        if store.entity(row["entity"], generation) != _fields(row):
+            raise PublishError(f"generation {generation}: {row['entity']} reads back otherwise; run the night again")
+
+
+def _written(settings: StoreSettings, generation: int) -> ArrowFunction:
+    def written(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        store = Store(settings.url, settings.ttl_days)
+        for batch in batches:
+            rows = ((row["entity"], _fields(row)) for row in batch.to_pylist())
+            yield pa.RecordBatch.from_pydict({"written": [store.publish(generation, rows)]})
+
+    return written
+
+
+def _fields(row: dict[str, object]) -> dict[str, bytes]:
+    records = {said["use_case"]: said["record"].encode() for said in row["records"]}  # type: ignore[attr-defined]
+    return {"profile": bytes(row["profile"]), **records}  # type: ignore[call-overload]
+
+
+def _scored(entity: str, profile: bytes, records: list[Prediction]) -> dict[str, object]:
+    said = [{"use_case": record.use_case, "record": encode(record).decode()} for record in records]
+    return {"entity": entity, "profile": profile, "records": said}
