@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from lambda_arch.config import Config
+from lambda_arch.config import Config, load_config
 
 CREATE_SECONDS = 30
 
@@ -63,3 +63,7 @@ def _admin(config: Config) -> AdminClient:
 
 def _reason(error: KafkaException) -> str:
     return str(error.args[0].str())
+
+
+if __name__ == "__main__":
+    create_topics(load_config())
