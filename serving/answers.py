@@ -93,7 +93,9 @@ class Answers:
         if not generations.current:
             return ["no generation has been published: run the night with `lambda-arch night`"]
         loaded = await self._current.of(generations.current, wait=True)
-        return [] if loaded.generation == generations.current else [self._current.fault]
+        if loaded.generation == generations.current:
+            return []
+        return [self._current.fault or f"models of generation {generations.current} are being loaded: ask again"]
 
     async def close(self) -> None:
         """Close the connections."""

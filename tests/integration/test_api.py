@@ -269,8 +269,16 @@ def test_a_flip_is_followed_and_a_rollback_too(filled: Store, small_models: Mode
     filled.put_models(msgspec.structs.replace(small_models, generation=3, churn=newer), FIDELITY)
     for generation, probability in [(3, 0.5), (2, 0.27)]:
         filled.flip(generation, HORIZON)
-        wait_for(lambda p=probability: ok(client, "/v1/users/1/churn")["value"]["probability"] == p)  # type: ignore[misc]
         assert ok(client, "/ready")["status"] == "ready"
+        assert ok(client, "/v1/users/1/churn")["value"]["probability"] == probability
+
+
+def test_answers_follow_a_flip_by_themselves(filled: Store, small_models: Models, serve: Serve) -> None:
+    client = serve()
+    assert ok(client, "/v1/users/1/churn")["generation"] == 2
+    filled.put_models(msgspec.structs.replace(small_models, generation=3), FIDELITY)
+    filled.flip(3, HORIZON)
+    wait_for(lambda: ok(client, "/v1/users/1/churn")["generation"] == 3)
 
 
 def test_a_new_generation_that_cannot_be_read_leaves_the_old_one_answering(filled: Store, serve: Serve) -> None:

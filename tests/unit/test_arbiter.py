@@ -73,6 +73,10 @@ ROWS: dict[str, tuple[Candidates, Context, str]] = {
         Candidates(batch(as_of=rfc3339(H2 - 1)), speed(as_of=rfc3339(H2 - 1))), context(TIE), "batch batch_default"),
     "a difference of exactly the margin is a tie": (
         Candidates(batch(), speed()), context(table(measured(0.5, 0.0), measured(0.5, 0.0))), "speed newer"),
+    "the margin is the error of the difference, less than the sum of both errors": (
+        Candidates(batch(), speed()), context(table(measured(0.2, 0.03), measured(0.255, 0.04))), "speed fidelity"),
+    "a difference just within the error of the difference": (
+        Candidates(batch(), speed()), context(table(measured(0.245, 0.03), measured(0.2, 0.04))), "speed newer"),
     "without a margin the least difference decides": (
         Candidates(batch(), speed()), context(TIE, margin_errors=0.0), "speed fidelity"),
     "a wide margin makes a clear difference a tie": (

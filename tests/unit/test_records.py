@@ -11,7 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_arch.clock import rfc3339
-from lambda_arch.records import Prediction, UnknownSchemaError, decode, encode, order
+from lambda_arch.models import Models
+from lambda_arch.posts import PostTile
+from lambda_arch.predictions import Scoring, predict_title, predict_user
+from lambda_arch.records import USE_CASES, Layer, Prediction, UnknownSchemaError, decode, encode, order
+from lambda_arch.tiles import MILLION, Account, Profile, Seen, Tile
 from serving.arbiter import Candidates, Rejection
 from serving.stored import candidates
 
@@ -100,3 +104,16 @@ def test_a_value_may_carry_more_than_this_release_knows() -> None:
     found, rejected = candidates((None, stored), "churn", "u:42")
     assert found.speed is not None
     assert (found.speed.value["reasons"], rejected) == (["contract"], [])
+
+
+@pytest.mark.parametrize("layer", ["batch", "speed"])
+def test_what_the_layers_write_is_what_serving_reads(small_models: Models, layer: Layer) -> None:
+    scoring = Scoring(small_models, layer, now=2, written_at=3, top_n=2)
+    account = Account(1, 1, {"tenure": "12"})
+    tile = Tile({"view": 1, "account": 1}, first=1, last=2, account=account, history=(Seen(2, 2, "a", MILLION),))
+    written = predict_user("42", Profile(tile), scoring) + predict_title("a", PostTile(4, 3, 0, 1, 2), scoring)
+    assert [record.use_case for record in written] == list(USE_CASES)
+    for record in written:
+        pair = (encode(record), None) if layer == "batch" else (None, encode(record))
+        found, rejected = candidates(pair, record.use_case, record.entity)
+        assert (getattr(found, layer), rejected) == (record, [])
