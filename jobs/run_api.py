@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import sys
 
 import uvicorn
 
@@ -12,9 +13,12 @@ from serving.app import create_app
 
 
 def main() -> None:
-    """Serve until stopped."""
+    """Serve until stopped; a wrong setting is one line on stderr."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    run(load_config())
+    try:
+        run(load_config())
+    except ConfigError as error:
+        sys.exit(f"run_api: {error}")
 
 
 def run(config: Config) -> None:

@@ -24,6 +24,7 @@ from lambda_arch.records import Prediction, UseCase, encode, order
 
 GENERATION_KEY, CLOCK_KEY = "la:gen", "la:clock"
 CONNECT_SECONDS = 5.0
+CONNECTIONS = 32  # of one serving process
 
 # One compare-and-set per entity: the state is written if its version is the one that was read; a record is
 # written only over one that is smaller in the order of records.order. Answers {written, refused records}.
@@ -237,7 +238,11 @@ class AsyncStore:
         self._where = f"{parts.hostname}:{parts.port}" if parts.hostname else parts.path  # no password in messages
         # One retry finds a restarted store; more would make a caller wait for one that is gone.
         retry = redis.asyncio.retry.Retry(NoBackoff(), 1)
-        self.redis: Any = redis.asyncio.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=2, retry=retry)
+        # A burst waits for a connection of a few; the plain pool would refuse the hundred-and-first request.
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url, max_connections=CONNECTIONS, timeout=5, socket_connect_timeout=1, socket_timeout=2, retry=retry
+        )
+        self.redis: Any = redis.asyncio.Redis.from_pool(pool)
         self._expected = 0
 
     async def close(self) -> None:
@@ -282,8 +287,9 @@ class AsyncStore:
         try:
             return await asked
         except STORE_ERRORS as error:
+            cause = str(error).rstrip(".")
             remedy = "start it with `lambda-arch up`, or correct store.url"
-            raise StoreError(f"the store at {self._where} does not answer: {error}; {remedy}") from None
+            raise StoreError(f"the store at {self._where} does not answer: {cause}; {remedy}") from None
 
 
 STORE_ERRORS = (redis.RedisError, OSError)

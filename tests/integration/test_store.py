@@ -225,6 +225,16 @@ def test_a_read_follows_the_pointer(store: Store, store_url: str, entity: str) -
     store.redis.delete(GENERATION_KEY)
 
 
+def test_a_burst_of_reads_waits_its_turn(store_url: str) -> None:
+    async def burst() -> int:
+        reader = AsyncStore(store_url)
+        readings = await asyncio.gather(*(reader.read(fresh(), ["churn"]) for _ in range(400)))
+        await reader.close()
+        return len(readings)
+
+    assert asyncio.run(burst()) == 400
+
+
 def test_a_store_that_is_away_is_named_without_its_password() -> None:
     async def asked() -> None:
         reader = AsyncStore("redis://:secret@127.0.0.1:1/0")
