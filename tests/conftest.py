@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+from pyspark.sql import SparkSession
 from store_server import StoreServer
 
 from lambda_arch.clock import parse_rfc3339
+from lambda_arch.config import Config, load_config
+from lambda_arch.lake import Lake
 from lambda_arch.models import ChurnModel, Models, RecommendModel, SegmentModel, SentimentModel, Title
+from lambda_arch.session import spark_session
 
+VAR = Path(__file__).parents[1] / "var"
 HORIZON = parse_rfc3339("2016-01-02T00:00:00Z")
 
 
@@ -54,3 +60,29 @@ def small_models() -> Models:
         ),
         catalogue={key: Title(f"The {key.upper()}", 2001, ("drama",)) for key in ("a", "b", "c", "d", "e")},
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The run's only Spark session: starting one costs ten seconds."""
+    session = spark_session(config_below(tmp_path_factory.mktemp("spark")), "tests", "local[2]", "2g")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """The defaults, with a lake and checkpoints of the test's own."""
+    return config_below(tmp_path)
+
+
+@pytest.fixture
+def lake(spark: SparkSession, config: Config) -> Lake:
+    """An empty lake of the test's own."""
+    return Lake(spark, config.paths.lake, "test")
+
+
+def config_below(folder: Path) -> Config:
+    """The defaults, with state in the folder and the jars of the repository."""
+    paths = {"VAR": VAR, "LAKE": folder / "lake", "CHECKPOINTS": folder / "checkpoints"}
+    return load_config({f"LAMBDA_ARCH__PATHS__{name}": str(path) for name, path in paths.items()})
