@@ -18,15 +18,14 @@ from deploy.ports import require_free
 from deploy.programs import NEEDS_JAVA, SERVERS, Program, default_names, kafka_java, prepare, programs
 from deploy.readiness import ServerError, refusal
 from deploy.states import Status, status
-from deploy.supervision import Supervisor
+from deploy.supervision import ACTIVE, POLL_SECONDS, Supervisor
+from deploy.sweeping import sweep
 from deploy.topics import create_topics
 from lambda_arch.config import Config
 
 __all__ = ["ServerError", "Status", "down", "running", "start", "status", "stop", "up", "wait_ready"]
 
 CLUSTER = "lambda-arch-embedded00"
-UP = ("RUNNING", "STARTING", "BACKOFF")
-POLL_SECONDS = 0.1
 
 
 def up(config: Config, names: Sequence[str] | None = None, timeout: float = 90.0) -> None:
@@ -40,8 +39,8 @@ def up(config: Config, names: Sequence[str] | None = None, timeout: float = 90.0
     supervisor = Supervisor(config.paths.var)
     alive = supervisor.is_alive()
     if not alive:
-        supervisor.sweep()
-    running = {status.name.partition("-")[0] for status in status(config) if status.state in UP}
+        sweep(supervisor)
+    running = {status.name.partition("-")[0] for status in status(config) if status.state in ACTIVE}
     require_free(port for program in chosen if program.name not in running for port in program.ports)
     prepare(config)
     supervisor.write(programs(config), config.model_dump_json())
@@ -71,7 +70,7 @@ def stop(config: Config, names: Sequence[str]) -> None:
 
 def down(config: Config) -> None:
     """Stop everything that was started here, supervised or orphaned; nothing is left running."""
-    Supervisor(config.paths.var).sweep()
+    sweep(Supervisor(config.paths.var))
 
 
 def wait_ready(config: Config, timeout: float = 60.0, names: Sequence[str] = SERVERS) -> None:

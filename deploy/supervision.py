@@ -25,7 +25,10 @@ from lambda_arch.config import FILE_VARIABLE, PREFIX
 MARK = "LAMBDA_ARCH_RUN"
 STORES = ("redis-server", "valkey-server")
 STOP_SECONDS = 30
-UNREACHABLE = (OSError, http.client.HTTPException)
+POLL_SECONDS = 0.1
+# States of a process that runs or would; one that is stopping is left to it.
+ACTIVE = ("RUNNING", "STARTING", "BACKOFF")
+UNREACHABLE = (OSError, http.client.HTTPException, xmlrpc.client.Fault)
 
 _HEAD = """[supervisord]
 logfile={log}/supervisord.log
@@ -127,18 +130,6 @@ class Supervisor:
         """Everything alive that was started here, supervisord included."""
         return [process for process in psutil.process_iter() if process.pid != os.getpid() and self._is_ours(process)]
 
-    def sweep(self) -> None:
-        """Stop everything: supervisord gently first, which stops its programs in order, then what is left."""
-        gentle = [process for process in self.processes() if _is_supervisord(process)]
-        for process in gentle:
-            _signal(process, "terminate")
-        psutil.wait_procs(gentle, timeout=2 * STOP_SECONDS)
-        left = self.processes()
-        for signal, patience in (("terminate", STOP_SECONDS / 2), ("kill", STOP_SECONDS / 2)):
-            for process in left:
-                _signal(process, signal)
-            _, left = psutil.wait_procs(left, timeout=patience)
-
     def tail(self, name: str, lines: int = 5) -> str:
         """The last lines of a program's log."""
         path = self.log / f"{name}.log"
@@ -179,17 +170,3 @@ def _short(path: Path) -> Path:
         return path
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"lambda-arch-{digest}.sock"
-
-
-def _is_supervisord(process: psutil.Process) -> bool:
-    try:
-        return "supervisor.supervisord" in process.cmdline()
-    except psutil.Error:
-        return False
-
-
-def _signal(process: psutil.Process, name: str) -> None:
-    try:
-        getattr(process, name)()
-    except psutil.NoSuchProcess:
-        return
