@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -13,9 +14,10 @@ from deploy.supervision import ACTIVE, POLL_SECONDS, STOP_SECONDS, UNREACHABLE, 
 
 
 def sweep(supervisor: Supervisor) -> None:
-    """Stop jobs side by side, then supervisord with its servers, then what is left; nothing is left running."""
-    with suppress(*UNREACHABLE):
-        _stop_jobs(supervisor)
+    """Stop the jobs, then the servers, each side by side, then supervisord and what is left; nothing runs then."""
+    with suppress(*UNREACHABLE), supervisor.rpc() as rpc:
+        _stop(rpc, lambda group: group not in SERVERS)
+        _stop(rpc, lambda group: group in SERVERS)
     gentle = [process for process in supervisor.processes() if _is_supervisord(process)]
     for process in gentle:
         _signal(process, "terminate")
@@ -27,19 +29,18 @@ def sweep(supervisor: Supervisor) -> None:
         _, left = psutil.wait_procs(left, timeout=patience)
 
 
-def _stop_jobs(supervisor: Supervisor) -> None:
-    """By itself supervisord would stop them one after the other, each with all its patience."""
+def _stop(rpc: Any, chosen: Callable[[str], bool]) -> None:
+    """By itself supervisord would stop its programs one after the other, each with all its patience."""
     deadline = time.monotonic() + 2 * STOP_SECONDS
-    with supervisor.rpc() as rpc:
-        for info in _jobs(rpc):
-            if info["statename"] in ACTIVE:
-                rpc.stopProcess(f"{info['group']}:{info['name']}", False)
-        while any(info["pid"] for info in _jobs(rpc)) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+    for info in _infos(rpc, chosen):
+        if info["statename"] in ACTIVE:
+            rpc.stopProcess(f"{info['group']}:{info['name']}", False)
+    while any(info["pid"] for info in _infos(rpc, chosen)) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
 
 
-def _jobs(rpc: Any) -> list[dict[str, Any]]:
-    return [info for info in rpc.getAllProcessInfo() if info["group"] not in SERVERS]
+def _infos(rpc: Any, chosen: Callable[[str], bool]) -> list[dict[str, Any]]:
+    return [info for info in rpc.getAllProcessInfo() if chosen(info["group"])]
 
 
 def _is_supervisord(process: psutil.Process) -> bool:
