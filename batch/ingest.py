@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -20,6 +21,8 @@ _READERS: dict[str, dict[str, str]] = {
     "json": {"primitivesAsString": "true"},
     "parquet": {},
 }
+# PySpark does not know all of its JVM's exceptions.
+_FAULTS = (PySparkException, Py4JJavaError)
 _BROKEN = "_corrupt_record"
 # Spark's default keeps milliseconds only.
 _JSON = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
@@ -56,7 +59,7 @@ def read(lake: Lake, paths: Sequence[str], mapping: Mapping) -> DataFrame:
     reader = lake.spark.read.format(mapping.format).options(**_READERS[mapping.format]).options(**mapping.options)
     try:
         return reader.load(list(paths))
-    except PySparkException as error:
+    except _FAULTS as error:
         raise _unreadable(paths, mapping, error) from None
 
 
@@ -148,15 +151,16 @@ def _read_all(records: DataFrame, paths: Sequence[str], mapping: Mapping) -> Non
     """Fills the cache, so that a fault of the files is told from one of the lake."""
     try:
         records.count()
-    except PySparkException as error:
+    except _FAULTS as error:
         raise _unreadable(paths, mapping, error) from None
 
 
-def _unreadable(paths: Sequence[str], mapping: Mapping, error: PySparkException) -> IngestError:
+def _unreadable(paths: Sequence[str], mapping: Mapping, error: Exception) -> IngestError:
     files = ", ".join(paths)
     return IngestError(f"{files}: not readable as {mapping.format}: {_said(error)}; check the path and the format")
 
 
-def _said(error: PySparkException) -> str:
+def _said(error: Exception) -> str:
     """The first line of Spark's message: a stack trace follows it."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    message = error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else error
+    return next(iter(str(message).splitlines()), type(error).__name__)
