@@ -25,13 +25,17 @@ find_python() {
   return 1
 }
 
-# Usage: from_apt PACKAGES: as root installs it; otherwise says the line to type and stops.
+# Usage: from_apt WHAT PACKAGES [OTHER PACKAGES]: as root installs the first that the system has; otherwise
+# says the line to type and stops.
 from_apt() {
-  local line="apt-get update && apt-get install -y --no-install-recommends $1"
-  command -v apt-get >/dev/null || fail "$1 (or what this system calls it) is needed; install it and run make setup again"
-  is_root || fail "$1: needed; type  sudo sh -c '$line'  and run make setup again"
-  say "installing $1"
-  DEBIAN_FRONTEND=noninteractive sh -c "$line" >/tmp/lambda-arch-apt.log 2>&1 || fail "apt-get failed: $(tail -3 /tmp/lambda-arch-apt.log)"
+  local install="apt-get install -y --no-install-recommends" line log
+  line="apt-get update && $install $2${3:+ || $install $3}"
+  command -v apt-get >/dev/null || fail "$1 is needed; install it and run make setup again"
+  is_root || fail "$1 is needed; type  sudo sh -c '$line'  and run make setup again"
+  say "installing $1 by apt-get"
+  log=$(mktemp)
+  DEBIAN_FRONTEND=noninteractive sh -c "$line" >"$log" 2>&1 || fail "apt-get failed: $(tail -3 "$log")"
+  rm -f "$log"
 }
 
 retried() {
@@ -51,9 +55,9 @@ java_fits() {
 
 make_venv() {
   local python
-  python=$(find_python) || { from_apt "python3 python3-venv"; python=$(find_python); } \
+  python=$(find_python) || { from_apt "Python" "python3 python3-venv"; python=$(find_python); } \
     || fail "Python 3.11, 3.12 or 3.13 is needed; install one and run make setup again"
-  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then from_apt python3-venv; fi
+  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then from_apt "python3-venv" "python3-venv"; fi
   say "virtual environment ($("$python" --version))"
   "$python" -m venv --clear "$VENV"
 }
@@ -67,7 +71,7 @@ install() {
 
 if [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$(inputs)" ]; then exit 0; fi
 began=$SECONDS
-java_fits || from_apt openjdk-17-jre-headless
+java_fits || from_apt "Java 17" openjdk-17-jre-headless default-jre-headless
 fits "$VENV/bin/python" || make_venv
 install
 say "jars of Spark and Kafka"

@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
+from deploy.ports import HOST
 from deploy.programs import Program
 from lambda_arch.config import FILE_VARIABLE, PREFIX
 
@@ -94,7 +95,7 @@ class Supervisor:
         root = str(Path(__file__).resolve().parent.parent)
         path = os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))
         added = {MARK: str(self.run), FILE_VARIABLE: str(self.settings), "PYTHONPATH": path}
-        fixed = {"OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+        fixed = {"OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "SPARK_LOCAL_IP": HOST}
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.conf)]
         subprocess.run(command, env={**kept, **fixed, **added}, check=True, stdin=subprocess.DEVNULL, timeout=60)
 

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from deploy import servers
 from deploy.cleaning import clean
+from deploy.doctor import doctor
 from deploy.ports import PortTakenError, free_ports, is_free, on_free_ports, require_free
 from deploy.programs import default_names, programs, server_properties, store_conf
 from deploy.servers import ServerError
 from deploy.supervision import Supervisor
+from jobs.cli import app
 from lambda_arch.config import Config, ConfigError, load_config
 
 
@@ -146,3 +152,46 @@ def test_cleaning_refuses_a_folder_that_holds_more_than_state(config: Config, mo
     monkeypatch.chdir(config.paths.var)
     with pytest.raises(ConfigError, match="nothing was deleted"):
         clean(config)
+
+
+def test_the_doctor_names_a_remedy_for_what_is_missing_and_the_holder_of_a_port(config: Config) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", config.serving.port))
+        taken.listen()
+        checks = {check.name: check for check in doctor(config)}
+    assert checks["python"].ok and checks["spark and delta"].ok
+    assert (checks["jars"].ok, checks["jars"].remedy) == (False, "lambda-arch setup")
+    assert checks["ports"].found == f"serving.port taken by process {os.getpid()}"
+    assert not checks["store"].ok
+    assert "127.0.0.1" in checks["kafka"].found
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "message"),
+    [
+        ({"LAMBDA_ARCH__STORE__TTL": "1"}, ["status"], "unknown setting store.ttl"),
+        ({}, ["up", "nonsense"], "no program nonsense"),
+        ({}, ["predict", "user", "42"], "does not answer"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_two(
+    tmp_path: Path, environment: dict[str, str], arguments: list[str], message: str
+) -> None:
+    nowhere = {"LAMBDA_ARCH__PATHS__VAR": str(tmp_path), "LAMBDA_ARCH__STORE__URL": "redis://127.0.0.1:1/0"}
+    told = subprocess.run(
+        [sys.executable, "-m", "jobs.cli", *arguments],
+        env={**os.environ, **nowhere, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert told.returncode == 2
+    assert message in told.stderr
+    assert len(told.stderr.strip().splitlines()) == 1
+
+
+def test_status_is_json_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAMBDA_ARCH__PATHS__VAR", str(tmp_path))
+    told = CliRunner().invoke(app, ["status", "--json"])
+    assert {state["state"] for state in json.loads(told.stdout)} == {"STOPPED"}
