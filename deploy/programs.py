@@ -23,7 +23,10 @@ LEAST_MESSAGE_BYTES = 2 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Program:
-    """A supervised program. `settings` is what it reads elsewhere: a change of it restarts the program."""
+    """A supervised program, up once it has stayed up for `start_seconds`.
+
+    `settings` is what it reads elsewhere: a change of it restarts the program.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -31,6 +34,7 @@ class Program:
     ports: tuple[tuple[str, int], ...] = ()
     processes: int = 1
     priority: int = 100
+    start_seconds: int = 2
     stops_as_group: bool = True
 
 
@@ -154,6 +158,8 @@ def _job(config: Config, name: str, module: str, ports: Sequence[tuple[str, int]
         settings=config.model_dump_json(),
         ports=tuple(ports),
         processes=processes,
+        # Longer than its imports take: a job that ends before refuses its settings, and is not tried for ever.
+        start_seconds=4,
         # A signal to the JVM beside its Python would take the session away before the query is stopped.
         stops_as_group=name not in SPARK_JOBS,
     )

@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from deploy.jars import ensure_jars
 from deploy.ports import require_free
 from deploy.programs import NEEDS_JAVA, SERVERS, Program, default_names, kafka_java, prepare, programs
 from deploy.readiness import ServerError, refusal
 from deploy.states import Status, status
-from deploy.supervision import ACTIVE, POLL_SECONDS, Supervisor
+from deploy.supervision import ACTIVE, POLL_SECONDS, UNREACHABLE, Supervisor
 from deploy.sweeping import sweep
 from deploy.topics import create_topics
 from lambda_arch.config import Config
@@ -45,11 +46,16 @@ def up(config: Config, names: Sequence[str] | None = None, timeout: float = 90.0
     prepare(config)
     supervisor.write(programs(config), config.model_dump_json())
     supervisor.reload() if alive else supervisor.spawn()
-    start(config, [program.name for program in chosen], timeout)
+    # What ran before runs on, with the new settings if they changed.
+    known = {program.name for program in programs(config)}
+    start(config, [*(program.name for program in chosen), *(running & known)], timeout)
 
 
 def start(config: Config, names: Sequence[str], timeout: float = 90.0) -> None:
-    """Start programs under a supervisord that is up: servers first, then topics, then the rest."""
+    """Start programs under a supervisord that is up: servers first, then topics, then the rest.
+
+    Returns when all run and the broker, the store and the API, if they are among them, answer.
+    """
     chosen = [program.name for program in _chosen(config, names)]
     if "kafka" in chosen:
         _format(config)
@@ -59,11 +65,12 @@ def start(config: Config, names: Sequence[str], timeout: float = 90.0) -> None:
     if "kafka" in servers or jobs:
         create_topics(config)
     _start(config, jobs, timeout)
+    wait_ready(config, timeout, jobs)
 
 
 def stop(config: Config, names: Sequence[str]) -> None:
     """Stop programs and wait for their end; the others run on."""
-    with Supervisor(config.paths.var).rpc() as rpc:
+    with _supervised(config) as rpc:
         for program in reversed(_chosen(config, names)):
             rpc.stopProcessGroup(program.name)
 
@@ -106,9 +113,18 @@ def _chosen(config: Config, names: Sequence[str] | None) -> list[Program]:
     return [program for name, program in known.items() if name in wanted]
 
 
+@contextmanager
+def _supervised(config: Config) -> Iterator[Any]:
+    try:
+        with Supervisor(config.paths.var).rpc() as rpc:
+            yield rpc
+    except UNREACHABLE as error:
+        raise ServerError(f"supervisord does not answer ({error}); start everything with `lambda-arch up`") from None
+
+
 def _start(config: Config, names: Sequence[str], timeout: float) -> None:
     """Start programs and wait until each has stayed up for its first seconds."""
-    with Supervisor(config.paths.var).rpc() as rpc:
+    with _supervised(config) as rpc:
         for name in names:
             rpc.startProcessGroup(name, False)
     deadline = time.monotonic() + timeout

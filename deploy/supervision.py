@@ -55,8 +55,8 @@ priority={priority}
 environment=SETTINGS="{digest}"
 autostart=false
 autorestart=true
-startsecs=2
-startretries=5
+startsecs={start_seconds}
+startretries=3
 stopwaitsecs={stop_seconds}
 stopasgroup={as_group}
 killasgroup=true
@@ -159,6 +159,7 @@ def _section(program: Program, log: str) -> str:
         processes=program.processes,
         priority=program.priority,
         digest=hashlib.sha256(program.settings.encode()).hexdigest()[:16],
+        start_seconds=program.start_seconds,
         stop_seconds=STOP_SECONDS,
         as_group=str(program.stops_as_group).lower(),
         log=log,

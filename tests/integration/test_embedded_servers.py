@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from deploy import servers
 from deploy.ports import on_free_ports
-from deploy.servers import Status
+from deploy.servers import ServerError, Status
 from deploy.supervision import Supervisor
 from deploy.topics import create_topics
 from lambda_arch.config import Config, load_config
@@ -86,3 +86,20 @@ def test_up_after_a_killed_supervisord_leaves_one_of_each(up: Config) -> None:
     now = {process.pid for process in supervisor.processes()}
     assert len(now) == 3
     assert not now & orphans
+
+
+def test_a_job_that_refuses_its_settings_is_told_with_the_end_of_its_log(up: Config) -> None:
+    beyond = up.model_copy(update={"serving": up.serving.model_copy(update={"host": "192.0.2.1"})})
+    broker = state(up, "kafka").pid
+    with pytest.raises(ServerError, match=r"api does not come up \(FATAL.*(?s:.*)serving\.host"):
+        servers.up(beyond, ["api"])
+    assert state(up, "kafka").pid == broker
+
+
+def test_changed_settings_restart_the_jobs_that_run_and_not_the_servers(up: Config) -> None:
+    servers.up(up, ["scorer"])
+    before = {found.name: found.pid for found in servers.status(up)}
+    servers.up(up.model_copy(update={"speed": up.speed.model_copy(update={"scorer_batch": 7})}), ["store"])
+    after = {found.name: found.pid for found in servers.status(up)}
+    assert {name for name in before if before[name] != after[name]} == {"scorer"}
+    assert after["scorer"] > 0
