@@ -132,7 +132,8 @@ def _text(name: str) -> Column:
 def _time() -> Column:
     text = _text("event_time")
     millis = F.when(text.rlike(_EPOCH_MILLIS), F.timestamp_millis(text.try_cast("bigint")))
-    return F.coalesce(millis, F.when(text.rlike(_RFC3339), text.try_cast("timestamp")))
+    # RFC 3339 allows a small t and z, Spark's cast does not.
+    return F.coalesce(millis, F.when(text.rlike(_RFC3339), F.upper(text).try_cast("timestamp")))
 
 
 def _is_number(value: Column) -> Column:
