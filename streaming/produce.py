@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from lambda_arch.config import Topics
 
@@ -119,6 +119,8 @@ def _send(producer: Producer, topic: str, record: Record, receipts: _Receipts) -
             break
         except BufferError:
             producer.poll(FULL_QUEUE_SECONDS)
+        except KafkaException as error:
+            raise ProduceError(f"{topic}: {error.args[0].str()}") from None
     producer.poll(0)
 
 
