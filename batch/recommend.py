@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from lambda_arch.config import Recommend
-from lambda_arch.models import RecommendModel
+from lambda_arch.models import FoldIn, RecommendModel
 from lambda_arch.tiles import MILLION
 
 BLOCKS = 2
@@ -38,7 +38,7 @@ def train_recommend(seen: DataFrame, settings: Recommend, seed: int, version: in
     for item in als.fit(_numbered(seen, titles)).itemFactors.collect():
         factors[item.id] = item.features
     return RecommendModel(
-        name="als", version=version, titles=titles, factors=factors, reg=settings.reg, alpha=settings.alpha,
+        name="als", version=version, titles=titles, factors=factors, fold_in=FoldIn(**settings.fold_in.model_dump()),
         popular=[row[title] for title in popular],
     )  # fmt: skip
 

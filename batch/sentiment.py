@@ -40,9 +40,10 @@ def train_sentiment(labelled: DataFrame, settings: Sentiment, version: int) -> S
     ).fit(documents)
     fitted = NaiveBayes(smoothing=settings.smoothing).fit(counter.transform(documents))
     theta, prior = fitted.theta.toArray(), fitted.pi.toArray()
-    order = np.argsort(np.array(counter.vocabulary))
+    vocabulary = counter.vocabulary  # once: every access carries all of it over from the JVM
+    order = np.argsort(np.array(vocabulary))
     return SentimentModel(
-        name="naive_bayes", version=version, vocabulary=[counter.vocabulary[number] for number in order],
+        name="naive_bayes", version=version, vocabulary=[vocabulary[number] for number in order],
         weights=(theta[1] - theta[0])[order], prior=float(prior[1] - prior[0]),
         positive_share=classes[True] / sum(classes.values()),
     )  # fmt: skip

@@ -89,6 +89,16 @@ class Features(Section):
     history_limit: int
 
 
+class FoldIn(Section):
+    """A user's vector from the item factors: regularisation, confidence, and how recency weighs."""
+
+    reg: float
+    alpha: float
+    floor: float
+    gain: float
+    power: float
+
+
 class Recommend(Section):
     """Implicit ALS (Hu, Koren, Volinsky 2008)."""
 
@@ -96,6 +106,7 @@ class Recommend(Section):
     reg: float
     alpha: float
     iterations: int
+    fold_in: FoldIn
 
 
 class Segment(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from functools import reduce
 
 from delta.tables import DeltaTable
@@ -43,7 +44,8 @@ class Lake:
 
     def __init__(self, spark: SparkSession, root: str, run_id: str) -> None:
         self.spark = spark
-        self._root = root.rstrip("/")
+        # Delta takes a relative path for the name of a table.
+        self._root = root.rstrip("/") if "://" in root else str(Path(root).resolve())
         self.run_id = run_id
 
     def path(self, table: Table) -> str:

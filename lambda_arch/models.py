@@ -16,6 +16,20 @@ SCHEMA = 1
 Array = NDArray[Any]
 
 
+class FoldIn(msgspec.Struct, frozen=True):
+    """How a user's vector is solved from the item factors.
+
+    The k-th oldest of n titles weighs floor + gain * (k / n) ** power times its strength; `alpha` turns weight into
+    confidence, `reg` is added to the diagonal.
+    """
+
+    reg: float
+    alpha: float
+    floor: float = 1.0
+    gain: float = 0.0
+    power: float = 1.0
+
+
 class RecommendModel(msgspec.Struct, frozen=True, dict=True):
     """Implicit ALS's item side: `factors` is float32 [titles, rank]; `popular` are row numbers, best first."""
 
@@ -23,8 +37,7 @@ class RecommendModel(msgspec.Struct, frozen=True, dict=True):
     version: int
     titles: list[str]
     factors: np.ndarray
-    reg: float
-    alpha: float
+    fold_in: FoldIn
     popular: list[int]
 
     @cached_property

@@ -18,16 +18,19 @@ Z95 = 1.959964
 def fold_in(model: RecommendModel, history: Sequence[Seen]) -> NDArray[np.float64] | None:
     """The user's factors, float64 [rank], solved exactly for the item factors as they are.
 
-    Implicit feedback (Hu, Koren, Volinsky 2008): (YᵀY + Yᵤᵀ(Cᵤ-I)Yᵤ + λnᵤI) x = YᵤᵀCᵤ1 with Cᵤ = 1 + αr;
-    λ is weighted by the number nᵤ of the user's titles, as Spark's ALS does. None where the model knows no title.
+    Implicit feedback (Hu, Koren, Volinsky 2008): (YᵀY + Yᵤᵀ(Cᵤ-I)Yᵤ + λI) x = YᵤᵀCᵤ1 with Cᵤ = 1 + αw, where a
+    title's weight w is its strength times its recency (models.FoldIn). `history` is newest first. None where the
+    model knows none of its titles.
     """
     known = [(model.row[seen.title], seen.strength) for seen in history if seen.title in model.row and seen.strength]
     if not known:
         return None
     rows, strengths = zip(*known, strict=True)
     factors = model.factors[list(rows)].astype(np.float64)
-    confidence = model.alpha * np.array(strengths, dtype=np.float64) / MILLION
-    system = model.gram + (factors.T * confidence) @ factors + model.reg * len(rows) * np.eye(factors.shape[1])
+    how, count = model.fold_in, len(rows)
+    recency = how.floor + how.gain * (np.arange(count, 0, -1) / count) ** how.power
+    confidence = how.alpha * recency * np.array(strengths, dtype=np.float64) / MILLION
+    system = model.gram + (factors.T * confidence) @ factors + how.reg * np.eye(factors.shape[1])
     return np.asarray(np.linalg.solve(system, factors.T @ (1.0 + confidence)), dtype=np.float64)
 
 

@@ -214,6 +214,10 @@ class Store:
 
     # -- reading ---------------------------------------------------------------------------------------------
 
+    def says(self, entity: str, use_case: str) -> bool:
+        """Whether the speed layer has a record for an entity."""
+        return bool(self.redis.hexists(speed_key(entity), use_case))
+
     def speed_states(self) -> Iterable[tuple[str, bytes]]:
         """Every entity that has a speed state, with the state's bytes; scans the store."""
         for key in self.redis.scan_iter(match="la:{*}:s", count=1000):

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-_WORD = re.compile(r"[a-z0-9']+|[.,;:!?]")
-_NEGATION = frozenset(("not", "no", "never", "nor", "neither", "cannot", "without", "hardly", "nothing"))
-_PUNCTUATION = frozenset(".,;:!?")
+_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[.,;:!?()\"]")
+_NEGATION = frozenset(
+    ("not", "no", "never", "nor", "neither", "without", "hardly", "cannot", "nothing", "none", "barely", "lacks", "lack")
+)
+_PUNCTUATION = frozenset('.,;:!?()"')
 _REACH = 3
 
 
 def words(text: str) -> list[str]:
     """Lower-case words; up to three words after a negation carry `not_` (Pang, Lee, Vaithyanathan 2002)."""
     found, negated = [], 0
-    for word in _WORD.findall(text.lower()):
+    for word in _WORD.findall(text.lower().replace("’", "'")):
         if word in _PUNCTUATION:
             negated = 0
             continue

@@ -13,7 +13,7 @@ from store_server import StoreServer
 from lambda_arch.clock import parse_rfc3339
 from lambda_arch.config import Config, load_config
 from lambda_arch.lake import Lake
-from lambda_arch.models import ChurnModel, Models, RecommendModel, SegmentModel, SentimentModel, Title
+from lambda_arch.models import ChurnModel, FoldIn, Models, RecommendModel, SegmentModel, SentimentModel, Title
 from lambda_arch.session import spark_session
 
 VAR = Path(__file__).parents[1] / "var"
@@ -42,7 +42,7 @@ def small_models() -> Models:
         generation=2,
         horizon=HORIZON,
         recommend=RecommendModel(
-            name="als", version=2, titles=["a", "b", "c", "d"], reg=0.1, alpha=2.0, popular=[2, 0, 1, 3],
+            name="als", version=2, titles=["a", "b", "c", "d"], fold_in=FoldIn(0.1, 2.0), popular=[2, 0, 1, 3],
             factors=np.array([[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.8]], dtype=np.float32),
         ),
         churn=ChurnModel(

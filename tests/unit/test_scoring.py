@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_arch.models import Models, RecommendModel, decode_models, encode_models
+from lambda_arch.models import FoldIn, Models, RecommendModel, decode_models, encode_models
 from lambda_arch.records import UnknownSchemaError
 from lambda_arch.scoring import fold_in, nearest_segment, positive_probability, sigmoid, top_titles, wilson
 from lambda_arch.tiles import MILLION, Profile, Seen, Tile
+
+HOW = FoldIn(reg=0.4, alpha=3.0, floor=0.2, gain=2.0, power=3.0)
 
 
 def seen(title: str, strength: float = 1.0) -> Seen:
@@ -23,16 +25,21 @@ def seen(title: str, strength: float = 1.0) -> Seen:
 def model(titles: int, rank: int, seed: int = 1) -> RecommendModel:
     factors = np.random.default_rng(seed).normal(size=(titles, rank)).astype(np.float32)
     names = [f"t{number}" for number in range(titles)]
-    return RecommendModel("als", 1, names, factors, 0.05, 3.0, [])
+    return RecommendModel("als", 1, names, factors, HOW, [])
 
 
 def normal_equations(als: RecommendModel, strengths: dict[int, float]) -> np.ndarray:
-    """Hu, Koren, Volinsky's dense form, written out: every title has a confidence and a preference."""
+    """Hu, Koren, Volinsky's dense form, written out: every title has a confidence and a preference.
+
+    `strengths` by row, newest first.
+    """
     titles, rank = als.factors.shape
     y = als.factors.astype(np.float64)
-    confidence = np.diag([1 + als.alpha * strengths.get(row, 0.0) for row in range(titles)])
+    age = {row: (len(strengths) - place) / len(strengths) for place, row in enumerate(strengths)}
+    weight = {row: strength * (HOW.floor + HOW.gain * age[row] ** HOW.power) for row, strength in strengths.items()}
+    confidence = np.diag([1 + HOW.alpha * weight.get(row, 0.0) for row in range(titles)])
     preference = np.array([1.0 if row in strengths else 0.0 for row in range(titles)])
-    left = y.T @ confidence @ y + als.reg * len(strengths) * np.eye(rank)
+    left = y.T @ confidence @ y + HOW.reg * np.eye(rank)
     return np.asarray(np.linalg.inv(left) @ y.T @ confidence @ preference)
 
 
@@ -54,7 +61,7 @@ def test_fold_in_of_nothing_the_model_knows(history: list[Seen]) -> None:
 def test_top_titles_are_the_best_of_those_not_seen(rows: set[int], count: int) -> None:
     als = model(30, 4)
     history = [seen(f"t{row}") for row in sorted(rows)]
-    scores = als.factors @ normal_equations(als, dict.fromkeys(rows, 1.0)).astype(np.float32)
+    scores = als.factors @ normal_equations(als, dict.fromkeys(sorted(rows), 1.0)).astype(np.float32)
     unseen = sorted((row for row in range(30) if row not in rows), key=lambda row: -scores[row])
     best = top_titles(als, history, count)
     assert [title for title, _ in best] == [f"t{row}" for row in unseen[:count]]
@@ -64,7 +71,7 @@ def test_top_titles_are_the_best_of_those_not_seen(rows: set[int], count: int) -
 @given(st.lists(st.integers(1, 3), min_size=2, max_size=200), st.integers(1, 20))
 def test_equal_scores_come_in_the_model_s_order(factors: list[int], count: int) -> None:
     names = [f"t{number}" for number in range(len(factors))]
-    als = RecommendModel("als", 1, names, np.array(factors, dtype=np.float32)[:, None], 0.1, 1.0, [])
+    als = RecommendModel("als", 1, names, np.array(factors, dtype=np.float32)[:, None], HOW, [])
     expected = sorted(range(1, len(factors)), key=lambda row: (-factors[row], row))[:count]
     assert [title for title, _ in top_titles(als, [seen("t0")], count)] == [f"t{row}" for row in expected]
 
