@@ -49,7 +49,7 @@ def scored_titles(scoring: Scoring) -> ArrowFunction:
         for batch in batches:
             rows = []
             for row in batch.to_pylist():
-                days = {day.pop("day"): msgspec.convert(day, PostTile, from_attributes=True) for day in row["days"]}
+                days = {day.pop("day"): PostTile(**day) for day in row["days"]}
                 records = predict_title(row["title_id"], merge_post_tiles(days.values()), scoring)
                 rows.append(_scored(f"t:{row['title_id']}", msgspec.msgpack.encode(days), records))
             yield pa.RecordBatch.from_pylist(rows, _SCORED)
