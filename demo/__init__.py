@@ -1,3 +1,4 @@
-"""The demo on real data. `datasets` prepares it, out of `wheels`: `viewers`, `customers`, `films` and `reviews`,
-streamed as `tail` and `poison`; `chance` decides where the data sets leave something open.
+"""The whole lambda on real data, with figures: `datasets` cuts them, `pipeline` runs the stages in order.
+
+`traffic` sends and counts, `evaluate` and `quality` judge the answers, `latency` and `memory` measure, `report` tells.
 """

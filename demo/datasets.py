@@ -20,7 +20,7 @@ from demo.tail import wave
 from demo.wheels import Sources, load_sources
 from lambda_arch.clock import rfc3339
 
-VERSION = 1
+VERSION = 2
 SMALL_VIEWERS, SMALL_TAIL_VIEWERS, SMALL_CUSTOMERS, SMALL_FILMS = 120, 15, 800, 150
 MAPPINGS = Path(__file__).parent / "mappings"
 

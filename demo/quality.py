@@ -45,7 +45,9 @@ def measured(said: Mapping[str, Three], name: str, metric: Metric, baseline: dic
 
     `baseline` is one value for all entities, or its metric where it differs from one to the next.
     """
-    scores = {layer: [metric(entity, getattr(three, layer).value) for entity, three in said.items()] for layer in LAYERS}
+    scores = {
+        layer: [metric(entity, getattr(three, layer).value) for entity, three in said.items()] for layer in LAYERS
+    }
     if callable(baseline):
         scores["baseline"] = [baseline(entity, {}) for entity in said]
     else:

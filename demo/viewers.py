@@ -1,4 +1,4 @@
-"""MovieLens: ratings before the horizon for the files, those after it for the stream."""
+"""MovieLens: the first nine tenths of the ratings by time for the files, the last tenth for the stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _COLUMNS = ["userId", "movieId", "rating", "timestamp"]
 
 @dataclass(frozen=True)
 class Ratings:
-    """`before` and `after` the horizon (microseconds), each in time order."""
+    """What is in the files and what is streamed, each in time order, and the horizon (microseconds) between them.
+
+    A few streamed ratings lie before the horizon, on its last day: the stream has late events too.
+    """
 
     horizon: int
     before: pd.DataFrame
@@ -26,12 +29,11 @@ class Ratings:
 
 
 def split(ratings: pd.DataFrame) -> Ratings:
-    """The ratings cut at the horizon: the first UTC midnight at or after the first rating of the last tenth."""
+    """The last tenth apart; the horizon is the first UTC midnight at or after its first rating."""
     ordered = ratings.sort_values(_ORDER)[_COLUMNS].reset_index(drop=True)
-    first_of_tail = ordered["timestamp"].iloc[len(ordered) - len(ordered) // TAIL_PARTS]
-    horizon = midnight_at_or_after(int(first_of_tail) * SECOND)
-    is_before = ordered["timestamp"] * SECOND < horizon
-    return Ratings(horizon, ordered[is_before], ordered[~is_before])
+    cut = len(ordered) - len(ordered) // TAIL_PARTS
+    horizon = midnight_at_or_after(int(ordered["timestamp"].iloc[cut]) * SECOND)
+    return Ratings(horizon, ordered.iloc[:cut], ordered.iloc[cut:])
 
 
 def midnight_at_or_after(moment: int) -> int:

@@ -16,7 +16,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from jobs.ingest_files import ingest_files
 from jobs.predict import predict
+from jobs.run_demo import demo
 from lambda_arch.config import ConfigError, load_config
 
 USER_FAULT = 2
@@ -108,6 +110,15 @@ def clean(
     typer.echo(f"deleted {', '.join(path.name for path in deleted) or 'nothing'}")
 
 
+def night(
+    horizon: Annotated[str, typer.Option(help="UTC midnight in RFC 3339: what happened before it is known.")],
+) -> None:
+    """Train, measure and publish a generation from what was known at the horizon, and flip to it."""
+    from jobs.run_batch import run
+
+    run(horizon)
+
+
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(*heads, box=None, pad_edge=False)
     for row in rows:
@@ -134,6 +145,9 @@ app.command("status")(status)
 app.command("doctor")(doctor)
 app.command("clean")(clean)
 app.command("predict")(predict)
+app.command("ingest")(ingest_files)
+app.command("night")(night)
+app.command("demo")(demo)
 
 if __name__ == "__main__":
     main()

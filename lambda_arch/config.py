@@ -213,13 +213,13 @@ class Config(Section):
     embedded: Embedded
 
 
-def load_config(environ: Mapping[str, str] = os.environ) -> Config:
-    """Defaults, overlaid by the file named in LAMBDA_ARCH_CONFIG, overlaid by LAMBDA_ARCH__* variables.
+def load_config(environ: Mapping[str, str] = os.environ, file: Path | None = None) -> Config:
+    """Defaults, overlaid by the file named in LAMBDA_ARCH_CONFIG (else `file`), overlaid by LAMBDA_ARCH__* variables.
 
     Raises ConfigError naming every unknown key and wrong value.
     """
     values = yaml.safe_load(files("lambda_arch").joinpath("defaults.yaml").read_text(encoding="utf-8"))
-    if path := environ.get(FILE_VARIABLE):
+    if path := environ.get(FILE_VARIABLE) or file:
         values = _overlaid(values, _read(Path(path)))
     for name in sorted(key for key in environ if key.startswith(PREFIX)):
         value: Any = yaml.safe_load(environ[name])

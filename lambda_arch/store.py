@@ -73,8 +73,8 @@ class Generations(msgspec.Struct, frozen=True):
         return {self.current: self.current_horizon, self.previous: self.previous_horizon}.get(generation or -1)
 
     def oldest_horizon(self) -> int:
-        """The horizon since which the speed layer keeps tiles: the previous one's, so that a rollback is exact."""
-        return self.previous_horizon if self.previous else self.current_horizon
+        """The horizon since which the speed layer keeps tiles: the earlier of both, so that a rollback is exact."""
+        return min(self.previous_horizon, self.current_horizon) if self.previous else self.current_horizon
 
 
 class StoredEntity(msgspec.Struct, frozen=True):

@@ -7,7 +7,21 @@ from itertools import pairwise
 
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[.,;:!?()\"]")
 _NEGATION = frozenset(
-    ("not", "no", "never", "nor", "neither", "without", "hardly", "cannot", "nothing", "none", "barely", "lacks", "lack")
+    (
+        "not",
+        "no",
+        "never",
+        "nor",
+        "neither",
+        "without",
+        "hardly",
+        "cannot",
+        "nothing",
+        "none",
+        "barely",
+        "lacks",
+        "lack",
+    )
 )
 _PUNCTUATION = frozenset('.,;:!?()"')
 _REACH = 3
