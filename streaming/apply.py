@@ -50,12 +50,12 @@ class Applier:
 
         Raises redis's errors where the store is away: nothing is half-written, and the call may be repeated.
         """
-        self._follow()
         records = [_record.decode(value) for value in values]
         pending = _by_entity(records)
         written = conflicts = refused = 0
         predictions: list[Prediction] = []
         while pending:
+            self._follow()
             commits = self._commits(pending)
             results = list(zip(commits, self._store.commit(commits), strict=True))
             done = [commit for commit, result in results if result.written]

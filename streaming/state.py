@@ -31,11 +31,11 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
 
 
 class State(msgspec.Struct, Generic[TileT], frozen=True, array_like=True):
-    """Tiles by day, hashes of the ids in them (int64), newest offset applied per source partition, and counts."""
+    """By day, tiles and the hashes of the ids in them (int64); newest offset per source partition; counts."""
 
     schema: int = SCHEMA
     tiles: dict[int, TileT] = {}
-    ids: bytes = b""
+    ids: dict[int, bytes] = {}
     fences: dict[str, int] = {}
     counts: Counts = Counts()
 
@@ -47,6 +47,11 @@ class Horizons(msgspec.Struct, frozen=True):
     oldest: int
 
 
+class _Versioned(msgspec.Struct, array_like=True):
+    schema: int = SCHEMA  # read by itself first: a state of another release need not have this release's fields
+
+
+_version = msgspec.msgpack.Decoder(_Versioned)
 _decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {
     kind: msgspec.msgpack.Decoder(State[kind])  # type: ignore[valid-type]
     for kind in (Tile, PostTile)
@@ -57,9 +62,10 @@ def decode_state(stored: bytes | None, tile: type[TileT]) -> State[TileT]:
     """The state of stored msgpack, empty where there is none; raises UnknownSchemaError for another release's."""
     if stored is None:
         return State()
+    schema = _version.decode(stored).schema
+    if schema != SCHEMA:
+        raise UnknownSchemaError(f"state of schema {schema}, this release reads {SCHEMA}: upgrade first")
     state: State[TileT] = _decoders[tile].decode(stored)
-    if state.schema != SCHEMA:
-        raise UnknownSchemaError(f"state of schema {state.schema}, this release reads {SCHEMA}: upgrade first")
     return state
 
 
@@ -79,30 +85,39 @@ def absorbed(
     """The state after the records, in their order; None where all of them are replays.
 
     A record is a replay if its offset is not past its partition's fence; a duplicate if its id was seen since the
-    oldest horizon; late if the batch layer should have it.
+    oldest horizon; late if the batch layer should have it. What lies before the oldest horizon is dropped.
     """
     fences, counts = dict(state.fences), state.counts
-    ids = set(np.frombuffer(state.ids, dtype=np.int64).tolist())
+    ids = _ids_by_day(state, day_of(horizons.oldest))
+    seen = set().union(*ids.values())
     units: dict[int, list[TileT]] = {}
     for record in records:
         source = f"{record.topic}/{record.partition}"
         if record.offset <= fences.get(source, -1):
             continue
         fences[source] = record.offset
-        duplicate, late = record.id_hash in ids, record.event_time < horizons.current
+        duplicate, late = record.id_hash in seen, record.event_time < horizons.current
         counts += Counts(duplicates=1) if duplicate else Counts(late=1) if late else Counts(applied=1)
         if not duplicate and record.event_time >= horizons.oldest:
-            ids.add(record.id_hash)
-            units.setdefault(day_of(record.event_time), []).append(unit(record))
+            day = day_of(record.event_time)
+            seen.add(record.id_hash)
+            ids.setdefault(day, set()).add(record.id_hash)
+            units.setdefault(day, []).append(unit(record))
     if fences == state.fences:
         return None
-    tiles = _merged(state.tiles, units, merge)
-    return State(SCHEMA, tiles, np.array(sorted(ids), dtype=np.int64).tobytes(), fences, counts)
+    # Sorted, so that the same records give the same bytes whichever way they came.
+    packed = {day: np.array(sorted(ids[day]), dtype=np.int64).tobytes() for day in sorted(ids)}
+    tiles = _merged(since(state, horizons.oldest), units, merge)
+    return State(SCHEMA, tiles, packed, dict(sorted(fences.items())), counts)
 
 
 def since(state: State[TileT], horizon: int) -> dict[int, TileT]:
     """The state's tiles at or after a horizon on a tile edge."""
     return {day: tile for day, tile in state.tiles.items() if day >= day_of(horizon)}
+
+
+def _ids_by_day(state: State[TileT], first: int) -> dict[int, set[int]]:
+    return {day: set(np.frombuffer(ids, dtype=np.int64).tolist()) for day, ids in state.ids.items() if day >= first}
 
 
 def _merged(
