@@ -1,0 +1,38 @@
+"""What the speed layer has in a store, for comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from lambda_arch.records import USE_CASES, Prediction, decode
+from lambda_arch.store import Store, speed_key
+from streaming.state import Counts, counts_of
+
+
+class Entity(NamedTuple):
+    """An entity's state as stored, and its records but for when they were written."""
+
+    state: bytes
+    records: dict[str, Prediction]
+
+
+Content = Mapping[str, Entity]
+
+
+def content(store: Store) -> Content:
+    """All entities that have a state."""
+    return {entity: Entity(state, records(store, entity)) for entity, state in store.speed_states()}
+
+
+def records(store: Store, entity: str) -> dict[str, Prediction]:
+    """What the speed layer says of an entity, by use case."""
+    stored = zip(USE_CASES, store.redis.hmget(speed_key(entity), *USE_CASES), strict=True)
+    return {name: msgspec.structs.replace(decode(said), written_at="") for name, said in stored if said}
+
+
+def counts(store: Store) -> Counts:
+    """The sum over all states."""
+    return sum((counts_of(state) for _, state in store.speed_states()), Counts())
