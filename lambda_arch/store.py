@@ -27,10 +27,10 @@ CONNECT_SECONDS = 5.0
 CONNECTIONS = 32  # of one serving process
 
 # One compare-and-set per entity: the state is written if its version is the one that was read; a record is
-# written only over one that is smaller in the order of records.order. Answers {written, refused records}.
+# written only over one that is smaller in the order of records.order. Answers {written, numbers of the refused}.
 _COMMIT = """
-if (redis.call('HGET', KEYS[1], 'v') or '0') ~= ARGV[1] then return {0, 0} end
-local refused = 0
+if (redis.call('HGET', KEYS[1], 'v') or '0') ~= ARGV[1] then return {0, {}} end
+local refused = {}
 for i = 4, #ARGV, 6 do
   local stored = redis.call('HGET', KEYS[1], ARGV[i])
   local greater = true
@@ -43,7 +43,7 @@ for i = 4, #ARGV, 6 do
       if now[k] ~= was[k] then greater = now[k] > was[k]; break end
     end
   end
-  if greater then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i+1]) else refused = refused + 1 end
+  if greater then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i+1]) else refused[#refused + 1] = (i - 4) / 6 end
 end
 redis.call('HSET', KEYS[1], 'state', ARGV[3], 'v', tonumber(ARGV[1]) + 1)
 redis.call('EXPIRE', KEYS[1], ARGV[2])
@@ -95,10 +95,11 @@ class Commit(msgspec.Struct, frozen=True):
 
 
 class CommitResult(msgspec.Struct, frozen=True):
-    """Whether the commit was written, and how many of its records were not greater than the stored ones."""
+    """Whether the commit was written, how many records were not greater than the stored ones, and those that were."""
 
     written: bool
     refused: int
+    accepted: tuple[Prediction, ...] = ()
 
 
 def generation_key(entity: str, generation: int) -> str:
@@ -202,7 +203,7 @@ class Store:
             self._commit(
                 keys=[speed_key(commit.entity)], args=[commit.version, self._ttl, commit.state, *records], client=pipe
             )
-        return [CommitResult(bool(written), refused) for written, refused in pipe.execute()]
+        return [_result(commit, *answer) for commit, answer in zip(commits, pipe.execute(), strict=True)]
 
     def advance_clock(self, event_time: int) -> None:
         """Note the newest event time seen; never goes back."""
@@ -294,6 +295,11 @@ class AsyncStore:
             cause = str(error).rstrip(".")
             remedy = "start it with `lambda-arch up`, or correct store.url"
             raise StoreError(f"the store at {self._where} does not answer: {cause}; {remedy}") from None
+
+
+def _result(commit: Commit, written: int, refused: list[int]) -> CommitResult:
+    accepted = [record for number, record in enumerate(commit.records) if written and number not in refused]
+    return CommitResult(bool(written), len(refused), tuple(accepted))
 
 
 STORE_ERRORS = (redis.RedisError, OSError)

@@ -26,7 +26,7 @@ _post_days = msgspec.msgpack.Decoder(dict[int, PostTile])
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """What a call did: records read, entities written, conflicts redone, predictions refused; what it now says."""
+    """What a call did: records read, entities written, conflicts redone, predictions refused, those accepted."""
 
     records: int
     written: int
@@ -58,9 +58,8 @@ class Applier:
             self._follow()
             commits = self._commits(pending)
             results = list(zip(commits, self._store.commit(commits), strict=True))
-            done = [commit for commit, result in results if result.written]
-            predictions += [prediction for commit in done for prediction in commit.records]
-            written += len(done)
+            predictions += [prediction for _, result in results for prediction in result.accepted]
+            written += sum(result.written for _, result in results)
             refused += sum(result.refused for _, result in results)
             pending = {commit.entity: pending[commit.entity] for commit, result in results if not result.written}
             conflicts += len(pending)

@@ -21,7 +21,7 @@ from lambda_arch.schemas import Transform
 from lambda_arch.store import Store
 from streaming.apply import Applier
 from streaming.gate import gated_events, gated_posts
-from streaming.quarantine import Quarantine
+from streaming.quarantine import LARGEST_BYTES, Quarantine
 from streaming.scorer import Announcer
 from streaming.source import raw_records
 
@@ -37,6 +37,7 @@ def realtime(spark: SparkSession, config: Config) -> list[StreamingQuery]:
         gated.writeStream.format("kafka")
         .option("kafka.bootstrap.servers", config.kafka.bootstrap)
         .option("kafka.linger.ms", "1")
+        .option("kafka.max.request.size", str(LARGEST_BYTES))
         .option("kafka.max.in.flight.requests.per.connection", "5")
         .option("checkpointLocation", f"{config.paths.checkpoints}/realtime-{topic}")
         .outputMode("update")

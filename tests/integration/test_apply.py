@@ -204,6 +204,14 @@ def test_a_conflict_after_a_flip_is_redone_with_the_new_models(store: Store, sma
     assert {(said.generation, said.evidence) for said in records(store, "u:0").values()} == {(2, 2)}
 
 
+def test_only_what_the_store_accepted_is_announced(store: Store, small_models: Models) -> None:
+    published(store, small_models)
+    busy, first = applier(store), event(0, small_models.horizon)
+    assert {said.use_case for said in busy.apply(encoded([first])).predictions} == {"recommend", "segment"}
+    again = busy.apply(encoded([msgspec.structs.replace(first, offset=1)]))
+    assert (again.written, again.refused, again.predictions) == (1, 2, [])
+
+
 def test_a_commit_whose_acknowledgement_is_lost_is_counted_once(
     store: Store, other: Store, small_models: Models
 ) -> None:

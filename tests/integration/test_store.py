@@ -128,7 +128,7 @@ def test_every_refused_record_is_counted(store: Store, entity: str) -> None:
     commit(store, entity, 0, churn, segment)
     grown = msgspec.structs.replace(segment, evidence=2)
     assert commit(store, entity, 1, churn, segment) == CommitResult(True, 2)
-    assert commit(store, entity, 2, churn, grown) == CommitResult(True, 1)
+    assert commit(store, entity, 2, churn, grown) == CommitResult(True, 1, (grown,))
 
 
 def test_many_entities_in_one_round_trip_answer_in_order(store: Store) -> None:
