@@ -69,12 +69,12 @@ def listed(value: dict[str, Any]) -> list[str]:
 
 def watched_next(watched: Mapping[str, Sequence[str]]) -> Metric:
     """nDCG@10 of a list against the titles that the viewer went on to watch."""
-    return lambda entity, value: ndcg(listed(value), watched[entity.removeprefix("u:")])
+    return lambda entity, value: ndcg(listed(value), watched[entity])
 
 
-def told_churn(truth: Mapping[str, int]) -> Metric:
+def told_churn(truth: Mapping[str, bool]) -> Metric:
     """Minus log-loss of a probability against whether the customer left."""
-    return lambda entity, value: minus_log_loss(value["probability"], bool(truth[entity.removeprefix("u:")]))
+    return lambda entity, value: minus_log_loss(value["probability"], truth[entity])
 
 
 def same_segment(truth: Mapping[str, int]) -> Metric:
@@ -84,7 +84,7 @@ def same_segment(truth: Mapping[str, int]) -> Metric:
 
 def near_share(truth: Mapping[str, float]) -> Metric:
     """One minus the distance to the share of posts that people called positive."""
-    return lambda entity, value: 1 - abs(value["positive"] - truth[entity.removeprefix("t:")])
+    return lambda entity, value: 1 - abs(value["positive"] - truth[entity])
 
 
 def auc(probabilities: NDArray[np.float64], happened: NDArray[np.bool_]) -> float:
