@@ -39,6 +39,14 @@ class IngestReport:
     files: tuple[str, ...]
     counts: Counts
 
+    def sentence(self) -> str:
+        """The report for people."""
+        counts = self.counts
+        return (
+            f"{self.mapping}: {counts.received} rows: {counts.valid} valid, {counts.new} of them new in "
+            f"{self.target}; {counts.rejected} rejected into quarantine"
+        )
+
 
 def ingest(lake: Lake, paths: Sequence[str], mapping: Mapping, received: int, settings: Events) -> IngestReport:
     """Write the files' rows to silver or quarantine; `received` (microseconds) says when. Twice is once.

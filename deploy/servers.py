@@ -24,7 +24,7 @@ from deploy.sweeping import sweep
 from deploy.topics import create_topics
 from lambda_arch.config import Config
 
-__all__ = ["ServerError", "Status", "down", "running", "start", "status", "stop", "up", "wait_ready"]
+__all__ = ["ServerError", "Status", "down", "in_use", "running", "start", "status", "stop", "up", "wait_ready"]
 
 CLUSTER = "lambda-arch-embedded00"
 
@@ -78,6 +78,12 @@ def stop(config: Config, names: Sequence[str]) -> None:
 def down(config: Config) -> None:
     """Stop everything that was started here, supervised or orphaned; nothing is left running."""
     sweep(Supervisor(config.paths.var))
+
+
+def in_use(config: Config) -> Config:
+    """The settings that the stack under `paths.var` was started with; the given ones where none runs."""
+    supervisor = Supervisor(config.paths.var)
+    return Config.model_validate_json(supervisor.settings.read_text()) if supervisor.is_alive() else config
 
 
 def wait_ready(config: Config, timeout: float = 60.0, names: Sequence[str] = SERVERS) -> None:

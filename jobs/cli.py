@@ -128,6 +128,12 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def _user_errors() -> tuple[type[Exception], ...]:
     # Late, for they are slow to import and wanted only when something went wrong.
+    from batch.gate import RefusedError
+    from batch.mapping import IngestError
+    from batch.publish import PublishError
+    from demo.latency import ProbeError
+    from demo.traffic import UnaccountedError
+    from demo.wheels import FetchError
     from deploy.jars import JarsError
     from deploy.java import JavaError
     from deploy.ports import PortTakenError
@@ -135,7 +141,10 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from deploy.topics import BrokerError
     from lambda_arch.store import StoreError
 
-    return (ConfigError, StoreError, BrokerError, ServerError, PortTakenError, JarsError, JavaError)
+    return (
+        ConfigError, StoreError, BrokerError, ServerError, PortTakenError, JarsError, JavaError, RefusedError,
+        PublishError, IngestError, FetchError, UnaccountedError, ProbeError,
+    )  # fmt: skip
 
 
 app.command("setup")(setup)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from json import dumps
 from pathlib import Path
@@ -9,12 +10,8 @@ from typing import Annotated
 
 import typer
 
-from batch.ingest import IngestReport, ingest
-from batch.mapping import IngestError, load_mapping
 from lambda_arch.clock import wall_now
-from lambda_arch.config import load_config
-from lambda_arch.lake import Lake
-from lambda_arch.session import spark_session
+from lambda_arch.config import ConfigError, load_config
 
 
 def ingest_files(
@@ -26,30 +23,28 @@ def ingest_files(
 
     The same files again add nothing.
     """
-    try:
-        report = run(paths, mapping)
-    except IngestError as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(1) from None
-    typer.echo(dumps(asdict(report)) if json else sentence(report))
+    from batch.ingest import ingest
+    from batch.mapping import load_mapping
+    from lambda_arch.lake import Lake
+    from lambda_arch.session import spark_session
 
-
-def run(paths: list[str], mapping: Path) -> IngestReport:
-    """Ingest with the configuration's lake; raises IngestError."""
     config, known = load_config(), load_mapping(mapping)
     spark = spark_session(config, "ingest_files", config.spark.master, config.spark.driver_memory)
     received = wall_now()
-    return ingest(Lake(spark, config.paths.lake, f"ingest-{received}"), paths, known, received, config.events)
+    report = ingest(Lake(spark, config.paths.lake, f"ingest-{received}"), paths, known, received, config.events)
+    spark.stop()
+    typer.echo(dumps(asdict(report)) if json else report.sentence())
 
 
-def sentence(report: IngestReport) -> str:
-    """The report for people."""
-    counts = report.counts
-    return (
-        f"{report.mapping}: {counts.received} rows: {counts.valid} valid, {counts.new} of them new in "
-        f"{report.target}; {counts.rejected} rejected into quarantine"
-    )
+def main() -> None:
+    """Run as a job of its own: a user's mistake ends in one line."""
+    from batch.mapping import IngestError
+
+    try:
+        typer.run(ingest_files)
+    except (ConfigError, IngestError) as error:
+        sys.exit(f"ingest_files: {error}")
 
 
 if __name__ == "__main__":
-    typer.run(ingest_files)
+    main()

@@ -24,11 +24,12 @@ def predict(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Print the predictions for a user or a title: the answer, both layers' records, and why this layer."""
+    from deploy.servers import in_use
     from lambda_arch.records import TITLE_USE_CASES, USER_USE_CASES
     from serving.console import ask, show
 
     entity, use_cases = (f"u:{id}", USER_USE_CASES) if kind is Kind.USER else (f"t:{id}", TITLE_USE_CASES)
-    reply = asyncio.run(ask(load_config(), entity, use_cases))
+    reply = asyncio.run(ask(in_use(load_config()), entity, use_cases))
     if json:
         typer.echo(reply.model_dump_json(indent=2))
     else:

@@ -13,6 +13,7 @@ from rich.console import Console
 from jobs.stopping import stop_flag
 from lambda_arch.config import Config, load_config
 
+WIDTH = 150
 SETTINGS = Path(__file__).parents[1] / "demo" / "settings.yaml"
 
 
@@ -25,7 +26,7 @@ def demo(
     from demo.pipeline import run_demo
     from deploy import servers
 
-    config, console, begun = load_config(file=SETTINGS), Console(), time.monotonic()
+    config, console, begun = load_config(file=SETTINGS), wide_console(), time.monotonic()
     path = config.paths.var / "demo" / "report.json"
     try:
         found = run_demo(config, small, lambda stage: _say(console, begun, stage))
@@ -36,6 +37,11 @@ def demo(
             _stay(config, console)
     finally:
         servers.down(config)
+
+
+def wide_console() -> Console:
+    """A terminal has a width; a file or pipe would get eighty columns, too few for the tables."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
 
 
 def _say(console: Console, begun: float, stage: str) -> None:
