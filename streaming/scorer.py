@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
@@ -37,7 +37,7 @@ def run_scorer(config: Config, stopped: Callable[[], bool]) -> None:
                 if applied is None:
                     return
                 announcer.announce(applied.predictions)
-                consumer.commit(asynchronous=True)
+                commit(consumer, messages)
                 progress.add(applied)
             progress.report()
     finally:
@@ -46,13 +46,16 @@ def run_scorer(config: Config, stopped: Callable[[], bool]) -> None:
 
 
 def consumer_settings(bootstrap: str) -> dict[str, object]:
-    """The group's settings: own commits, from the beginning, and no waiting for fuller fetches."""
+    """The group's settings: own commits, from the beginning, no waiting for fuller fetches or for the dead."""
     return {
         "bootstrap.servers": bootstrap,
         "group.id": GROUP,
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
         "fetch.wait.max.ms": 5,
+        # A killed scorer's partitions wait so long for another; the default is 45 s, a broker takes no less than 6.
+        "session.timeout.ms": 6000,
+        "heartbeat.interval.ms": 2000,
         "partition.assignment.strategy": "cooperative-sticky",
     }
 
@@ -68,6 +71,16 @@ def take(consumer: Consumer, limit: int) -> list[Message]:
         if error and error.code() != KafkaError._PARTITION_EOF:
             _raise_unless_passing(error)
     return [message for message in messages if not message.error()]
+
+
+def commit(consumer: Consumer, messages: Sequence[Message]) -> None:
+    """Commit the offsets of applied messages, by name.
+
+    A commit of "what was consumed" is looked up in the background, when the next messages may have been consumed.
+    """
+    newest = {message.partition(): message for message in messages}
+    for message in newest.values():
+        consumer.commit(message=message, asynchronous=True)
 
 
 def _raise_unless_passing(error: KafkaError) -> None:

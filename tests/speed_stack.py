@@ -164,9 +164,9 @@ def accounted(config: Config, store: Store) -> int:
     return total.applied + total.duplicates + total.late + len(quarantined)
 
 
-def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait for it; fails after so many seconds."""
+def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS, told: Callable[[], object] = str) -> None:
+    """Wait for it; fails after so many seconds with what is told."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, told()
         time.sleep(0.2)
