@@ -84,7 +84,7 @@ def rejects() -> Transform:
 
 
 def dated() -> Transform:
-    """With the UTC date of the event time, silver's partition."""
+    """With the UTC date of the event time, by which silver's files are skipped."""
     return lambda rows: rows.withColumn("event_date", F.to_date("event_time"))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,14 +23,16 @@ from demo.quality import (
     watched_next,
 )  # fmt: skip
 from lambda_arch.config import Config
-from lambda_arch.models import Models
+from lambda_arch.models import Models, RecommendModel
 from lambda_arch.records import UseCase
 from lambda_arch.scoring import positive_probability
-from lambda_arch.store import AsyncStore
+from lambda_arch.store import AsyncStore, Store
+from lambda_arch.tiles import Profile
 from serving import console
 from serving.answers import Answers
 from serving.replies import EntityReply
 
+CUT = 10
 NOBODY = "u:nobody-has-seen-me"
 
 
@@ -50,7 +54,10 @@ class Truth:
         self.left: dict[str, bool] = {f"u:{customer}": bool(left) for customer, left in known["churn"].items()}
         self.shares: dict[str, float] = {f"t:{film}": share for film, share in known["films"].items()}
         self.posts: dict[str, bool] = {post: bool(positive) for post, positive in known["posts"].items()}
-        self.texts = dict(_posts(data))
+        lines = [json.loads(line) for path in (data.wave1, data.wave2) for line in path.open(encoding="utf-8")]
+        posts = [line["value"] for line in lines if line["topic"] == "posts"]
+        self.texts: dict[str, str] = {post["post_id"]: post["text"] for post in posts}
+        self.seen = seen_titles(data.wave1)
 
 
 async def ask_all(config: Config, truth: Truth) -> Asked:
@@ -66,11 +73,11 @@ async def ask_all(config: Config, truth: Truth) -> Asked:
         await answers.close()
 
 
-def judged(half: Asked, end: Asked, truth: Truth, models: Models) -> dict[str, dict[str, Any]]:
+def judged(half: Asked, end: Asked, truth: Truth, models: Models, store: Store) -> dict[str, dict[str, Any]]:
     """Per use case the quality at the half of the stream: batch only, speed only, arbitrated and the baseline."""
     if models.recommend is None or models.churn is None or models.segment is None or models.sentiment is None:
         raise ValueError(f"generation {models.generation} lacks a model; the demo's data should give all four")
-    popular = {"items": [{"title_id": models.recommend.titles[row]} for row in models.recommend.popular[:10]]}
+    popular = unseen_popular(models.recommend, truth, store, models.generation)
     at_the_end = {entity: three.arbitrated.value["segment"] for entity, three in end.segment.items()}
     sizes = models.segment.sizes
     largest = sizes.index(max(sizes))
@@ -78,8 +85,10 @@ def judged(half: Asked, end: Asked, truth: Truth, models: Models) -> dict[str, d
     recommend, churn = watched_next(truth.watched), told_churn(truth.left)
     segment, share = same_segment(at_the_end), near_share(truth.shares)
     return {
-        "recommend": measured(half.recommend, "nDCG@10 of the titles watched later", recommend, popular)
-        | _gain([recommend(e, t.arbitrated.value) - recommend(e, popular) for e, t in half.recommend.items()])
+        "recommend": measured(
+            half.recommend, "nDCG@10 of the titles watched later", recommend, lambda e, _: recommend(e, popular[e])
+        )
+        | _gain([recommend(e, t.arbitrated.value) - recommend(e, popular[e]) for e, t in half.recommend.items()])
         | {"known_to_batch": sum(three.batch.layer == "batch" for three in half.recommend.values())},
         "churn": measured(half.churn, "minus log-loss", churn, {"probability": models.churn.base_rate})
         | {"auc": _auc(half.churn, truth.left)},
@@ -87,6 +96,19 @@ def judged(half: Asked, end: Asked, truth: Truth, models: Models) -> dict[str, d
         "sentiment": measured(half.sentiment, "1 - distance to the share of positive posts", share, likely)
         | _accuracy(models, truth),
     }
+
+
+def unseen_popular(model: RecommendModel, truth: Truth, store: Store, generation: int) -> dict[str, dict[str, Any]]:
+    """For each viewer the most popular titles that they had not seen at the half of the stream."""
+    best = [model.titles[row] for row in model.popular]
+    answers = {}
+    for entity in truth.watched:
+        profile = store.entity(entity, generation).get("profile")
+        before = msgspec.msgpack.decode(profile, type=Profile).lifetime.history if profile else ()
+        seen = truth.seen[entity] | {entry.title for entry in before}
+        unseen = itertools.islice((title for title in best if title not in seen), CUT)
+        answers[entity] = {"items": [{"title_id": title} for title in unseen]}
+    return answers
 
 
 async def samples(config: Config, half: Asked) -> list[EntityReply]:
@@ -119,6 +141,11 @@ def _accuracy(models: Models, truth: Truth) -> dict[str, Any]:
     }
 
 
-def _posts(data: Datasets) -> list[tuple[str, str]]:
-    lines = [json.loads(line) for path in (data.wave1, data.wave2) for line in path.open(encoding="utf-8")]
-    return [(line["value"]["post_id"], line["value"]["text"]) for line in lines if line["topic"] == "posts"]
+def seen_titles(wave: Path) -> dict[str, set[str]]:
+    """By entity, the titles that a wave's events are about."""
+    seen: dict[str, set[str]] = {}
+    for line in wave.open(encoding="utf-8"):
+        value = json.loads(line)["value"]
+        if "user_id" in value and "title_id" in value:
+            seen.setdefault(f"u:{value['user_id']}", set()).add(value["title_id"])
+    return seen

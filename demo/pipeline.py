@@ -85,7 +85,7 @@ def stream(config: Config, data: Datasets, lake: Lake, store: Store, stages: Sta
     with stages("archive"):
         archived, quarantined = settled_lake(lake, config, traffic.sent)
     with stages("quality"):
-        use_cases = judged(half, end, truth, models)
+        use_cases = judged(half, end, truth, models, store)
         use_cases["recommend"]["last_fifth"] = last_fifth(lake, config)
     return {
         "counts": _counts(traffic.sent, archived, quarantined, counts),

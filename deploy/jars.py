@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -18,6 +17,8 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
+
+import findspark
 
 from deploy.java import find_java
 
@@ -152,10 +153,10 @@ def _fetch(jars: Sequence[Jar], folder: Path, cache: Path) -> str:
 
 
 def _ivy_classpath() -> str:
-    spec = importlib.util.find_spec("pyspark")
-    if spec is None or spec.origin is None:
-        raise JarsError("pyspark is not installed; run `make setup`")
-    jars = Path(spec.origin).parent / "jars"
+    try:
+        jars = Path(findspark.find()) / "jars"
+    except ValueError:
+        raise JarsError("Spark is not installed; run `make setup`") from None
     return os.pathsep.join(str(path) for name in ("ivy", "commons-cli") for path in sorted(jars.glob(f"{name}-*.jar")))
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from lambda_arch.config import Config, load_config
 
-CREATE_SECONDS = 30
+CREATE_SECONDS = 30.0
 
 
 class BrokerError(RuntimeError):
@@ -17,52 +20,62 @@ class BrokerError(RuntimeError):
 
 def existing_topics(config: Config, timeout: float = 5.0) -> set[str]:
     """The names of the broker's topics; raises BrokerError where it does not answer a metadata request."""
-    try:
-        return set(_admin(config).list_topics(timeout=timeout).topics)
-    except KafkaException as error:
-        raise BrokerError(f"broker {config.kafka.bootstrap} does not answer: {_reason(error)}") from None
+    with _admin(config, timeout) as admin:
+        return set(admin.list_topics())
 
 
 def create_topics(config: Config) -> list[str]:
     """Create the topics that are missing; answers their names. Raises BrokerError."""
-    # Held by name: the client takes its requests down with it when it is collected.
-    admin = _admin(config)
-    missing = [topic for topic in topics(config) if topic.topic not in existing_topics(config)]
-    if not missing:
-        return []
-    created = []
-    for name, future in admin.create_topics(missing, request_timeout=CREATE_SECONDS).items():
-        try:
-            future.result()
-            created.append(name)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise BrokerError(f"topic {name} not created: {_reason(error)}") from None
-    return created
+    with _admin(config, CREATE_SECONDS) as admin:
+        known = set(admin.list_topics())
+        missing = [topic for topic in topics(config) if topic.name not in known]
+        for topic in missing:
+            try:
+                admin.create_topics([topic])
+            except TopicAlreadyExistsError:
+                continue
+        return [topic.name for topic in missing]
 
 
 def topics(config: Config) -> list[NewTopic]:
     """The topics of the product; of `predictions` the broker keeps each key's newest."""
     kafka = config.kafka
-    compacted = {"cleanup.policy": "compact"}
     return [
-        NewTopic(
-            name,
-            num_partitions=kafka.partitions,
-            replication_factor=kafka.replication,
-            config=compacted if role == "predictions" else {},
-        )
+        NewTopic(name, kafka.partitions, kafka.replication, topic_configs=_settings(role))
         for role, name in kafka.topics.model_dump().items()
     ]
 
 
-def _admin(config: Config) -> AdminClient:
-    # The client would write to stderr of a broker that is not up yet; the exception says it.
-    return AdminClient({"bootstrap.servers": config.kafka.bootstrap, "log_level": 0})
+def _settings(role: str) -> dict[str, str]:
+    if role == "predictions":
+        return {"cleanup.policy": "compact"}
+    # The rules measure "ahead of the clock" against a record's arrival, and retention counts from it.
+    return {"message.timestamp.type": "LogAppendTime"}
 
 
-def _reason(error: KafkaException) -> str:
-    return str(error.args[0].str())
+@contextmanager
+def _admin(config: Config, timeout: float) -> Iterator[KafkaAdminClient]:
+    milliseconds = int(timeout * 1000)
+    _require_listener(config.kafka.bootstrap, timeout)
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=config.kafka.bootstrap, bootstrap_timeout_ms=milliseconds, request_timeout_ms=milliseconds
+        )
+        try:
+            yield admin
+        finally:
+            admin.close()
+    except KafkaError as error:
+        raise BrokerError(f"broker {config.kafka.bootstrap} does not answer: {error}") from None
+
+
+def _require_listener(bootstrap: str, timeout: float) -> None:
+    """The client leaves its sockets open where nobody listens, and a start asks ten times a second."""
+    host, _, port = bootstrap.split(",")[0].rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=timeout).close()
+    except OSError as error:
+        raise BrokerError(f"broker {bootstrap} does not answer: {error}") from None
 
 
 if __name__ == "__main__":

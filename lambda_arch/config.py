@@ -137,7 +137,6 @@ class Backtest(Section):
 
     known_share: float
     targets: int
-    bootstrap: int
 
 
 class Batch(Section):

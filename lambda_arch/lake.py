@@ -75,12 +75,9 @@ class Lake:
         """The table's appends, as a stream."""
         return self.spark.readStream.format("delta").load(self.path(table))
 
-    def append(self, frame: DataFrame, table: Table, transaction: tuple[str, int] | None = None) -> None:
-        """Append; a (application, version) already written is skipped."""
-        writer = frame.write.format("delta").mode("append").option("userMetadata", self.run_id)
-        if transaction:
-            writer = writer.option("txnAppId", transaction[0]).option("txnVersion", transaction[1])
-        writer.save(self.path(table))
+    def append(self, frame: DataFrame, table: Table) -> None:
+        """Append the rows."""
+        frame.write.format("delta").mode("append").option("userMetadata", self.run_id).save(self.path(table))
 
     def insert_new(self, frame: DataFrame, table: Table, *keys: str) -> int:
         """Insert the rows whose key the table does not have; what it has stays. Twice is once.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
@@ -49,9 +49,3 @@ def merge_post_tiles(tiles: Iterable[PostTile]) -> PostTile:
         first=min((tile.first for tile in parts if tile.first is not None), default=None),
         last=max((tile.last for tile in parts if tile.last is not None), default=None),
     )
-
-
-def merge_post_days(left: Mapping[int, PostTile], right: Mapping[int, PostTile]) -> dict[int, PostTile]:
-    """Tiles by day, merged day by day."""
-    days = sorted({*left, *right})
-    return {day: merge_post_tiles([left.get(day, PostTile()), right.get(day, PostTile())]) for day in days}

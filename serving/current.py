@@ -71,6 +71,6 @@ class Current:
             self.fault = f"models of generation {generation}: {error}"
             return
         if models is None:
-            self.fault = f"models of generation {generation} are gone: publish it again with `lambda-arch rehydrate`"
+            self.fault = f"models of generation {generation} are gone: publish it again with `lambda-arch night`"
             return
         self._loaded, self.fault, self._not_before = Loaded(models, fidelity), "", 0.0

@@ -81,7 +81,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield found
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.communicate(timeout=60)
         left = [p.pid for p in psutil.process_iter() if str(var) in " ".join(_command(p))]
         assert (process.returncode, left) == (0, [])
 
