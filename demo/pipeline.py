@@ -48,7 +48,8 @@ def run_demo(config: Config, small: bool, say: Callable[[str], None]) -> Report:
         with stages("servers"):
             start_afresh(config)
             servers.up(config, ["kafka", "store"])
-        spark = spark_session(config, "demo", config.spark.master, config.spark.driver_memory)
+        with stages("spark"):
+            spark = spark_session(config, "demo", config.spark.master, config.spark.driver_memory)
         lake, store = Lake(spark, config.paths.lake, f"demo-{uuid.uuid4()}"), _store(config)
         with stages("ingest"):
             for mapping, path in data.ingests():

@@ -49,6 +49,9 @@ def topics(config: Config) -> list[NewTopic]:
 def _settings(role: str) -> dict[str, str]:
     if role == "predictions":
         return {"cleanup.policy": "compact"}
+    if role == "quarantine":
+        # A record as large as the broker takes, and the headers around it.
+        return {"max.message.bytes": str(4 << 20)}
     # The rules measure "ahead of the clock" against a record's arrival, and retention counts from it.
     return {"message.timestamp.type": "LogAppendTime"}
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from lambda_arch.config import Config
 
+_LOGGING = Path(__file__).with_name("log4j2.properties").as_uri()
 _CHECKPOINTS = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 
 
@@ -58,6 +60,6 @@ def settings(config: Config) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         # Stopping a query inside a Python foreachBatch overflows the default stack.
-        "spark.driver.extraJavaOptions": "-Xss8m -XX:+UseSerialGC -Dlog4j2.level=error",
+        "spark.driver.extraJavaOptions": f"-Xss8m -XX:+UseSerialGC -Dlog4j2.configurationFile={_LOGGING}",
         "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
     }
