@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from jobs.fidelity import fidelity
 from jobs.ingest_files import ingest_files
 from jobs.predict import predict
 from jobs.run_demo import demo
@@ -156,6 +157,7 @@ app.command("clean")(clean)
 app.command("predict")(predict)
 app.command("ingest")(ingest_files)
 app.command("night")(night)
+app.command("fidelity")(fidelity)
 app.command("demo")(demo)
 
 if __name__ == "__main__":

@@ -135,6 +135,13 @@ def test_a_plain_redis_client_reads_the_same_records_as_json(stack: Stack) -> No
     plain.close()
 
 
+def test_the_figures_that_decide_can_be_seen(stack: Stack) -> None:
+    measured = json.loads(stack.command("fidelity", "--json"))["measures"]
+    assert set(measured) == set(USE_CASES)
+    assert measured["recommend"]["speed"]["0"] == measured["recommend"]["batch"]["0"]
+    assert "recommend: nDCG@10" in stack.command("fidelity")
+
+
 def test_http_gives_the_same_answer(stack: Stack) -> None:
     viewer = stack.sample("only_speed")
     url = f"http://127.0.0.1:{stack.config.serving.port}/v1/users/{viewer}/recommendations"
