@@ -20,6 +20,7 @@ from lambda_arch.config import Batch, Config
 from lambda_arch.features import profiles, unit_tile
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.models import Models
+from lambda_arch.schemas import Transform
 
 LEAST_EVENTS = 10
 LEAST_POSTS = 4
@@ -37,14 +38,26 @@ def backtest(known: Known, models: Models, config: Config) -> FidelityTable:
     return FidelityTable(models.generation, _measured(users.unionByName(customers).unionByName(titles)))
 
 
+def early(known_share: float) -> Transform:
+    """Each user's events up to the known share of those that are judged: of what was seen, in order of time.
+
+    Other events (searches, say) do not move the cut: what comes after it is what the models are judged on.
+    """
+    by_user = Window.partitionBy("user_id")
+    in_order = by_user.orderBy("event_time", F.xxhash64("event_id")).rowsBetween(Window.unboundedPreceding, 0)
+    seen = unit_tile()["strength"].isNotNull().cast("int")
+    cut = F.floor(F.sum(seen).over(by_user) * known_share)
+    return lambda events: (
+        events.withColumns({"place": F.sum(seen).over(in_order), "cut": cut})
+        .where(F.col("place") <= F.col("cut"))
+        .drop("place", "cut")
+    )
+
+
 def _backtest_models(known: Known, models: Models, settings: Batch, history_limit: int) -> Models:
     """Models that have not seen what they are judged on: later events, other customers, other titles' posts."""
-    place = F.row_number().over(Window.partitionBy("user_id").orderBy("event_time", F.xxhash64("event_id")))
-    total = F.count("*").over(Window.partitionBy("user_id"))
-    early = known.events.withColumns({"place": place, "total": total}).where(
-        F.col("place") <= F.floor(F.col("total") * settings.backtest.known_share)
-    )
-    earlier = early.drop("place", "total").transform(profiles(known.titles, history_limit)).persist()
+    seen_early = known.events.transform(early(settings.backtest.known_share))
+    earlier = seen_early.transform(profiles(known.titles, history_limit)).persist()
     accounts = labelled_accounts(known, settings.churn.horizon_days).where(fold("user_id") != JUDGED_FOLD)
     posts = labelled_posts(known.posts, known.labels).where(fold("title_id") != JUDGED_FOLD)
     number = models.generation

@@ -32,7 +32,7 @@ Progress = Callable[[str], None]
 
 
 class NightReport(msgspec.Struct, frozen=True):
-    """What a night did; `published` is false where the same night had been published before."""
+    """What a night did; `published` is false where this generation was current already."""
 
     generation: int
     horizon: str
@@ -69,7 +69,8 @@ def run_night(lake: Lake, store: Store, config: Config, horizon: int, say: Progr
         raise RefusedError(f"generation {number} refused: {reason}")
     with stages("publish"):
         _publish(lake, store, config, models, fidelity, scored)
-    report = _report(models, fidelity, size, stages.seconds)
+    published = store.generations().current != number
+    report = _report(models, fidelity, size, stages.seconds, published)
     with stages("flip"):
         _record(lake, models, fidelity, report)
         store.advance_clock(horizon)
@@ -146,17 +147,20 @@ def _record(lake: Lake, models: Models, fidelity: FidelityTable, report: NightRe
     lake.replace_where(frame, GENERATIONS, f"generation = {models.generation}")
 
 
-def _report(models: Models, fidelity: FidelityTable, size: Size, seconds: dict[str, float]) -> NightReport:
+def _report(
+    models: Models, fidelity: FidelityTable, size: Size, seconds: dict[str, float], published: bool
+) -> NightReport:
     in_service = {
         name: model.name
         for name in ("recommend", "segment", "churn", "sentiment")
         if (model := getattr(models, name)) is not None
     }
     return NightReport(
-        models.generation, rfc3339(models.horizon), True, size.users, size.titles, in_service, fidelity, seconds
+        models.generation, rfc3339(models.horizon), published, size.users, size.titles, in_service, fidelity, seconds
     )
 
 
 def _catalogue(titles: DataFrame) -> dict[str, Title]:
-    rows = titles.select("title_id", "name", "year", F.array_sort(F.array_distinct("genres")).alias("genres")).collect()
+    genres = F.array_sort(F.array_distinct("genres")).alias("genres")
+    rows = titles.select("title_id", "name", "year", genres).orderBy("title_id").collect()
     return {row.title_id: Title(row.name, row.year, tuple(row.genres or ())) for row in rows}
