@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-PACKAGES := lambda_arch streaming batch jobs serving deploy demo
+PACKAGES := lambda_arch streaming batch jobs serving deploy demo generate
 SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' 2>/dev/null)
 
 .PHONY: help setup demo test check up down status clean

@@ -6,7 +6,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-PACKAGES = ("lambda_arch", "streaming", "batch", "jobs", "serving", "deploy", "demo")
+PACKAGES = ("lambda_arch", "streaming", "batch", "jobs", "serving", "deploy", "demo", "generate")
 # A fixed time: the same sources give the same zip.
 TIME = (2016, 1, 1, 0, 0, 0)
 

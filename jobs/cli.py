@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.fidelity import fidelity
+from jobs.generate import generate
 from jobs.ingest_files import ingest_files
 from jobs.predict import predict
 from jobs.run_demo import demo
@@ -159,6 +160,7 @@ app.command("ingest")(ingest_files)
 app.command("night")(night)
 app.command("fidelity")(fidelity)
 app.command("demo")(demo)
+app.command("generate")(generate)
 
 if __name__ == "__main__":
     main()
