@@ -49,6 +49,14 @@ redis.call('HSET', KEYS[1], 'state', ARGV[3], 'v', tonumber(ARGV[1]) + 1)
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return {1, refused}
 """
+_FLIP = """
+local now = redis.call('HMGET', KEYS[1], 'current', 'current_horizon')
+if now[1] ~= ARGV[1] then
+  redis.call('HSET', KEYS[1], 'current', ARGV[1], 'current_horizon', ARGV[2],
+    'previous', now[1] or '0', 'previous_horizon', now[2] or '0')
+end
+return 1
+"""
 _ADVANCE = """
 local now = tonumber(redis.call('GET', KEYS[1]) or '0')
 if tonumber(ARGV[1]) > now then redis.call('SET', KEYS[1], ARGV[1]) end
@@ -120,6 +128,7 @@ class Store:
         self.redis: Any = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=60)
         self._ttl = ttl_days * 86400
         self._commit = self.redis.register_script(_COMMIT)
+        self._flip = self.redis.register_script(_FLIP)
         self._advance = self.redis.register_script(_ADVANCE)
 
     def ping(self) -> None:
@@ -137,15 +146,13 @@ class Store:
 
     def flip(self, number: int, horizon: int) -> None:
         """Make a generation current in one step; what was current becomes previous. Twice is once."""
-        now = self.generations()
-        if now.current != number:
-            pointer = Generations(number, horizon, now.current, now.current_horizon)
-            self.redis.hset(GENERATION_KEY, mapping=msgspec.structs.asdict(pointer))
+        self._flip(keys=[GENERATION_KEY], args=[number, horizon])
 
     def publish(self, generation: int, rows: Iterable[tuple[str, Mapping[str, bytes]]], batch: int = 1000) -> int:
         """Write entities' hashes of a generation in pipelines of `batch`; answers how many."""
         written = 0
-        pipe = self.redis.pipeline(transaction=False)
+        # A transaction: a night that is run again replaces hashes that are being read.
+        pipe = self.redis.pipeline(transaction=True)
         for entity, fields in rows:
             key = generation_key(entity, generation)
             pipe.delete(key)
