@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +67,8 @@ def generate(plan: Plan, folder: Path, lines: bool, progress: Progress) -> Gener
     start = time.monotonic()
     empty_folder(folder)
     world = made_world(plan)
+    # Before the first file: a plan that cannot be met leaves nothing behind.
+    spans = list(parts(plan, world))
     names = made_names(plan, world.users)
     tally = _Tally(_zeros(len(EVENT_TYPES)), _zeros(plan.titles), _zeros(plan.titles))
     with ExitStack() as open_files:
@@ -76,17 +78,23 @@ def generate(plan: Plan, folder: Path, lines: bool, progress: Progress) -> Gener
             for name in ("events", "posts", "labels", "titles")
         }
         files["titles"].add(title_table(plan, names, world.titles))
-        _write_events(plan, world, names, files, tally, progress)
+        _write_events(plan, world, spans, names, files, tally, progress)
     write_mappings(folder)
     write_truth(folder, plan, world, names, tally.posts, tally.positive)
     return _report(plan, world, folder, tally, sum(f.count for f in files.values()), time.monotonic() - start)
 
 
 def _write_events(
-    plan: Plan, world: World, names: Names, files: dict[str, Files], tally: _Tally, progress: Progress
+    plan: Plan,
+    world: World,
+    spans: Sequence[Part],
+    names: Names,
+    files: dict[str, Files],
+    tally: _Tally,
+    progress: Progress,
 ) -> None:
     held: list[Events] = []
-    for part in parts(plan, world):
+    for part in spans:
         here, later = split(together([*held, _sent(plan, world, part, tally)]), part.until)
         held = [later]
         tally.kinds += np.bincount(here.kind, minlength=len(EVENT_TYPES))

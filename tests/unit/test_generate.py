@@ -280,6 +280,7 @@ def test_progress_counts_every_event(tmp_path: Path) -> None:
 def test_what_cannot_be_made_is_refused_with_the_reason(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(GenerateError, match=re.escape(message)):
         made(tmp_path / "x", dataclasses.replace(PLAN, **change))
+    assert contents(tmp_path) == {}
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
