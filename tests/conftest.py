@@ -85,4 +85,7 @@ def lake(spark: SparkSession, config: Config) -> Lake:
 def config_below(folder: Path) -> Config:
     """The defaults, with state in the folder and the jars of the repository."""
     paths = {"VAR": VAR, "LAKE": folder / "lake", "CHECKPOINTS": folder / "checkpoints"}
-    return load_config({f"LAMBDA_ARCH__PATHS__{name}": str(path) for name, path in paths.items()})
+    # Hundreds of tiny plans: compiling them well costs more than it saves.
+    quick = "{spark.driver.extraJavaOptions: -Xss8m -XX:+UseSerialGC -XX:TieredStopAtLevel=1}"
+    environ = {f"LAMBDA_ARCH__PATHS__{name}": str(path) for name, path in paths.items()}
+    return load_config({**environ, "LAMBDA_ARCH__SPARK__CONF": quick})
