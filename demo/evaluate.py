@@ -24,9 +24,10 @@ from demo.quality import (
 )  # fmt: skip
 from lambda_arch.config import Config
 from lambda_arch.models import Models, RecommendModel
+from lambda_arch.reads import AsyncStore
 from lambda_arch.records import UseCase
 from lambda_arch.scoring import positive_probability
-from lambda_arch.store import AsyncStore, Store
+from lambda_arch.store import Store
 from lambda_arch.tiles import Profile
 from serving import console
 from serving.answers import Answers

@@ -1,4 +1,4 @@
-"""The store (Redis protocol): keys, compare-and-set, generations. The only importer of redis.
+"""The store (Redis protocol): keys, compare-and-set, generations. With `reads`, the only importer of redis.
 
 Keys (the public contract; any client may read the records as JSON):
 `la:{u:ID}:g:N` and `la:{t:ID}:g:N`: what generation N says of a user or title; `la:{u:ID}:s`, `la:{t:ID}:s`:
@@ -7,61 +7,19 @@ what the speed layer says; `la:gen`: which generation is current; `la:model:N`; 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import redis
-import redis.asyncio
-import redis.asyncio.retry
-from redis.backoff import NoBackoff
 
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.models import Models, decode_models, encode_models
-from lambda_arch.records import Prediction, UseCase, encode, order
+from lambda_arch.records import Prediction, encode, order
+from lambda_arch.scripts import ADVANCE, COMMIT, FLIP
 
 GENERATION_KEY, CLOCK_KEY = "la:gen", "la:clock"
 CONNECT_SECONDS = 5.0
-CONNECTIONS = 32  # of one serving process
-
-# One compare-and-set per entity: the state is written if its version is the one that was read; a record is
-# written only over one that is smaller in the order of records.order. Answers {written, numbers of the refused}.
-_COMMIT = """
-if (redis.call('HGET', KEYS[1], 'v') or '0') ~= ARGV[1] then return {0, {}} end
-local refused = {}
-for i = 4, #ARGV, 6 do
-  local stored = redis.call('HGET', KEYS[1], ARGV[i])
-  local greater = true
-  if stored then
-    local old = cjson.decode(stored)
-    local now = {tonumber(ARGV[i+2]), tonumber(ARGV[i+3]), ARGV[i+4], tonumber(ARGV[i+5])}
-    local was = {old.generation, old.evidence, old.as_of, old.model_version}
-    greater = false
-    for k = 1, 4 do
-      if now[k] ~= was[k] then greater = now[k] > was[k]; break end
-    end
-  end
-  if greater then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i+1]) else refused[#refused + 1] = (i - 4) / 6 end
-end
-redis.call('HSET', KEYS[1], 'state', ARGV[3], 'v', tonumber(ARGV[1]) + 1)
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-return {1, refused}
-"""
-_FLIP = """
-local now = redis.call('HMGET', KEYS[1], 'current', 'current_horizon')
-if now[1] ~= ARGV[1] then
-  redis.call('HSET', KEYS[1], 'current', ARGV[1], 'current_horizon', ARGV[2],
-    'previous', now[1] or '0', 'previous_horizon', now[2] or '0')
-end
-return 1
-"""
-_ADVANCE = """
-local now = tonumber(redis.call('GET', KEYS[1]) or '0')
-if tonumber(ARGV[1]) > now then redis.call('SET', KEYS[1], ARGV[1]) end
-return 1
-"""
 
 
 class StoreError(RuntimeError):
@@ -127,9 +85,9 @@ class Store:
         # Any: the client is typed for text and bytes at once; this one answers bytes.
         self.redis: Any = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=60)
         self._ttl = ttl_days * 86400
-        self._commit = self.redis.register_script(_COMMIT)
-        self._flip = self.redis.register_script(_FLIP)
-        self._advance = self.redis.register_script(_ADVANCE)
+        self._commit = self.redis.register_script(COMMIT)
+        self._flip = self.redis.register_script(FLIP)
+        self._advance = self.redis.register_script(ADVANCE)
 
     def ping(self) -> None:
         """Raises StoreError unless the store answers."""
@@ -232,76 +190,6 @@ class Store:
             state = self.redis.hget(key, "state")
             if state is not None:
                 yield key.decode()[4:-3], state
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """What one look at the store saw: the pointer, the event clock and per use case the (batch, speed) bytes."""
-
-    generations: Generations
-    clock: int
-    records: dict[UseCase, tuple[bytes | None, bytes | None]]
-
-
-class AsyncStore:
-    """The serving layer's reads, for an event loop; raises StoreError where the store is away."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._where = f"{parts.hostname}:{parts.port}" if parts.hostname else parts.path  # no password in messages
-        # One retry finds a restarted store; more would make a caller wait for one that is gone.
-        retry = redis.asyncio.retry.Retry(NoBackoff(), 1)
-        # A burst waits for a connection of a few; the plain pool would refuse the hundred-and-first request.
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url, max_connections=CONNECTIONS, timeout=5, socket_connect_timeout=1, socket_timeout=2, retry=retry
-        )
-        self.redis: Any = redis.asyncio.Redis.from_pool(pool)
-        self._expected = 0
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self.redis.aclose()
-
-    async def pointer(self) -> tuple[Generations, int]:
-        """The generations and the event clock, in one round trip."""
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.hgetall(GENERATION_KEY)
-        pipe.get(CLOCK_KEY)
-        generations, clock = await self._answer(pipe.execute())
-        return generations_of(generations), int(clock or 0)
-
-    async def read(self, entity: str, use_cases: Sequence[UseCase]) -> Reading:
-        """Pointer, clock and an entity's records in one round trip; a second one only after a flip."""
-        while True:
-            pipe = self.redis.pipeline(transaction=False)
-            pipe.hgetall(GENERATION_KEY)
-            pipe.get(CLOCK_KEY)
-            pipe.hmget(generation_key(entity, self._expected), *use_cases)
-            pipe.hmget(speed_key(entity), *use_cases)
-            expected = self._expected
-            stored, clock, batch, speed = await self._answer(pipe.execute())
-            generations = generations_of(stored)
-            if generations.current == expected:
-                pairs = zip(batch, speed, strict=True)
-                return Reading(generations, int(clock or 0), dict(zip(use_cases, pairs, strict=True)))
-            self._expected = generations.current
-
-    async def models(self, generation: int) -> Models | None:
-        """A generation's models, or None where they are gone; raises UnknownSchemaError."""
-        stored = await self._answer(self.redis.get(f"la:model:{generation}"))
-        return await asyncio.to_thread(decode_models, stored) if stored else None
-
-    async def fidelity(self, generation: int) -> FidelityTable | None:
-        """A generation's fidelity table, or None; raises UnknownSchemaError."""
-        stored = await self._answer(self.redis.get(f"la:fidelity:{generation}"))
-        return decode_fidelity(stored) if stored else None
-
-    async def _answer(self, asked: Awaitable[Any]) -> Any:
-        try:
-            return await asked
-        except STORE_ERRORS as error:
-            cause = str(error).rstrip(".")
-            remedy = "start it with `lambda-arch up`, or correct store.url"
-            raise StoreError(f"the store at {self._where} does not answer: {cause}; {remedy}") from None
 
 
 def _result(commit: Commit, written: int, refused: list[int]) -> CommitResult:

@@ -15,8 +15,9 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from lambda_arch.config import Config
+from lambda_arch.reads import AsyncStore
 from lambda_arch.records import USER_USE_CASES, UseCase
-from lambda_arch.store import AsyncStore, StoreError
+from lambda_arch.store import StoreError
 from serving.answers import Answers
 from serving.metrics import Metrics, Timed
 from serving.page import HTML, POLICY

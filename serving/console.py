@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from lambda_arch.config import Config
+from lambda_arch.reads import AsyncStore
 from lambda_arch.records import UseCase
-from lambda_arch.store import AsyncStore
 from serving.answers import Answers
 from serving.replies import EntityReply, LayersReply, layers
 

@@ -8,8 +8,9 @@ import msgspec
 
 from lambda_arch.fidelity import FidelityTable
 from lambda_arch.models import Models
+from lambda_arch.reads import AsyncStore
 from lambda_arch.records import UnknownSchemaError
-from lambda_arch.store import AsyncStore, StoreError
+from lambda_arch.store import StoreError
 
 RETRY_SECONDS = 1.0
 
