@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from lambda_arch.clock import rfc3339
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.models import Models
+from lambda_arch.reads import AsyncStore
 from lambda_arch.records import Prediction, UnknownSchemaError, decode, encode, order
 from lambda_arch.store import (
     GENERATION_KEY,
-    AsyncStore,
     Commit,
     CommitResult,
     Generations,
