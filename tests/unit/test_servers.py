@@ -4,8 +4,6 @@ import configparser
 import json
 import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -164,31 +162,6 @@ def test_the_doctor_names_a_remedy_for_what_is_missing_and_the_holder_of_a_port(
     assert checks["ports"].found == f"serving.port taken by process {os.getpid()}"
     assert not checks["store"].ok
     assert "127.0.0.1" in checks["kafka"].found
-
-
-@pytest.mark.parametrize(
-    ("environment", "arguments", "message"),
-    [
-        ({"LAMBDA_ARCH__STORE__TTL": "1"}, ["status"], "unknown setting store.ttl"),
-        ({}, ["up", "nonsense"], "no program nonsense"),
-        ({}, ["predict", "user", "42"], "does not answer"),
-    ],
-)
-def test_a_users_mistake_is_one_line_and_exit_code_two(
-    tmp_path: Path, environment: dict[str, str], arguments: list[str], message: str
-) -> None:
-    nowhere = {"LAMBDA_ARCH__PATHS__VAR": str(tmp_path), "LAMBDA_ARCH__STORE__URL": "redis://127.0.0.1:1/0"}
-    told = subprocess.run(
-        [sys.executable, "-m", "jobs.cli", *arguments],
-        env={**os.environ, **nowhere, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert told.returncode == 2
-    assert message in told.stderr
-    assert len(told.stderr.strip().splitlines()) == 1
 
 
 def test_status_is_json_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,35 @@
+"""The command line as a user types it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "message"),
+    [
+        ({"LAMBDA_ARCH__STORE__TTL": "1"}, ["status"], "unknown setting store.ttl"),
+        ({}, ["up", "nonsense"], "no program nonsense"),
+        ({}, ["predict", "user", "42"], "does not answer"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_two(
+    tmp_path: Path, environment: dict[str, str], arguments: list[str], message: str
+) -> None:
+    nowhere = {"LAMBDA_ARCH__PATHS__VAR": str(tmp_path), "LAMBDA_ARCH__STORE__URL": "redis://127.0.0.1:1/0"}
+    told = subprocess.run(
+        [sys.executable, "-m", "jobs.cli", *arguments],
+        env={**os.environ, **nowhere, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert told.returncode == 2
+    assert message in told.stderr
+    assert len(told.stderr.strip().splitlines()) == 1
