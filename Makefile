@@ -34,7 +34,7 @@ down: ## Stop them all
 status: ## What runs
 	@$(BIN)/lambda-arch status
 
-clean: ## Stop them all and delete their state (var/ but the jars)
+clean: ## Stop them all and delete var/: state, logs, fetched data and jars
 	@$(BIN)/lambda-arch clean --yes
 
 dist/lambda_arch.zip: $(SOURCES) ## What spark-submit needs (--py-files)

@@ -69,7 +69,7 @@ install() {
   retried "${pip[@]}" --no-deps --no-build-isolation -e .
 }
 
-if [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$(inputs)" ]; then exit 0; fi
+if [ -d var/jars/spark ] && [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$(inputs)" ]; then exit 0; fi
 began=$SECONDS
 java_fits || from_apt "Java 17" openjdk-17-jre-headless default-jre-headless
 fits "$VENV/bin/python" || make_venv

@@ -100,13 +100,13 @@ def doctor(as_json: AsJson = False) -> None:
 def clean(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Stop everything and delete all state under paths.var (lake, models, store), except the fetched jars."""
+    """Stop everything and delete all that lies under paths.var: lake, models, store, logs, fetched data and jars."""
     from deploy import servers
     from deploy.cleaning import clean as delete
 
     config = load_config()
     if not yes:
-        typer.confirm(f"Delete all state under {config.paths.var.resolve()}?", abort=True)
+        typer.confirm(f"Delete everything under {config.paths.var.resolve()}?", abort=True)
     servers.down(config)
     deleted = delete(config)
     typer.echo(f"deleted {', '.join(path.name for path in deleted) or 'nothing'}")

@@ -137,12 +137,12 @@ def test_without_supervisord_everything_is_stopped_and_down_is_harmless(config: 
     assert {status.state for status in servers.status(config)} == {"STOPPED"}
 
 
-def test_cleaning_deletes_state_and_keeps_the_jars(config: Config) -> None:
+def test_cleaning_leaves_nothing(config: Config) -> None:
     for name in ("jars", "lake", "run"):
         (config.paths.var / name).mkdir(parents=True)
     (config.paths.var / "clock").touch()
-    assert [path.name for path in clean(config)] == ["clock", "lake", "run"]
-    assert [path.name for path in config.paths.var.iterdir()] == ["jars"]
+    assert [path.name for path in clean(config)] == ["clock", "jars", "lake", "run"]
+    assert [path.name for path in config.paths.var.iterdir()] == []
 
 
 def test_cleaning_refuses_a_folder_that_holds_more_than_state(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
