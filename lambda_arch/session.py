@@ -8,14 +8,17 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from lambda_arch.config import Config
+from lambda_arch.config import Config, ConfigError
 
 _LOGGING = Path(__file__).with_name("log4j2.properties").as_uri()
 _CHECKPOINTS = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 
 
 def spark_session(config: Config, name: str, master: str, driver_memory: str) -> SparkSession:
-    """The session of a job. Under spark-submit its `--master`, `--jars` and memory are kept."""
+    """The session of a job. Under spark-submit its `--master`, `--jars` and memory are kept.
+
+    Raises ConfigError where the jars are not there.
+    """
     # Two BLAS threads beside any other load are two orders of magnitude slower than one.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -23,11 +26,20 @@ def spark_session(config: Config, name: str, master: str, driver_memory: str) ->
     for key, value in {**settings(config), **config.spark.conf}.items():
         builder = builder.config(key, value)
     if not under_spark_submit():
-        jars = ",".join(str(jar) for jar in sorted((config.paths.var / "jars" / "spark").resolve().glob("*.jar")))
-        builder = builder.master(master).config("spark.driver.memory", driver_memory).config("spark.jars", jars)
+        builder = (
+            builder.master(master).config("spark.driver.memory", driver_memory).config("spark.jars", _jars(config))
+        )
     session: SparkSession = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def _jars(config: Config) -> str:
+    folder = (config.paths.var / "jars" / "spark").resolve()
+    jars = sorted(folder.glob("*.jar"))
+    if not jars:
+        raise ConfigError(f"no jars of Delta and Kafka in {folder}: fetch them with `lambda-arch setup`")
+    return ",".join(str(jar) for jar in jars)
 
 
 def under_spark_submit() -> bool:

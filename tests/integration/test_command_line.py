@@ -33,3 +33,16 @@ def test_a_users_mistake_is_one_line_and_exit_code_two(
     assert told.returncode == 2
     assert message in told.stderr
     assert len(told.stderr.strip().splitlines()) == 1
+
+
+def test_jars_that_are_not_there_are_named_with_the_remedy(tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text("target: titles\nformat: csv\ncolumns: {title_id: id, name: name}\n")
+    told = subprocess.run(
+        [sys.executable, "-m", "jobs.cli", "ingest", str(tmp_path / "titles.csv"), "--mapping", str(mapping)],
+        env={**os.environ, "LAMBDA_ARCH__PATHS__VAR": str(tmp_path)}, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert told.returncode == 2
+    assert "fetch them with `lambda-arch setup`" in told.stderr
+    assert len(told.stderr.strip().splitlines()) == 1
