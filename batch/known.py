@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -13,8 +11,6 @@ from lambda_arch.clock import rfc3339
 from lambda_arch.features import profiles
 from lambda_arch.lake import EVENTS, LABELS, POSTS, TITLES, Lake
 from lambda_arch.schemas import Transform
-
-ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)

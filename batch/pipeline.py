@@ -26,6 +26,7 @@ from lambda_arch.fidelity import FidelityTable
 from lambda_arch.lake import GENERATIONS, PREDICTIONS, TABLES, Lake
 from lambda_arch.models import Models, Title, encode_models
 from lambda_arch.predictions import Scoring
+from lambda_arch.records import USE_CASES
 from lambda_arch.store import Store
 
 Progress = Callable[[str], None]
@@ -150,10 +151,8 @@ def _record(lake: Lake, models: Models, fidelity: FidelityTable, report: NightRe
 def _report(
     models: Models, fidelity: FidelityTable, size: Size, seconds: dict[str, float], published: bool
 ) -> NightReport:
-    in_service = {
-        name: model.name
-        for name in ("recommend", "segment", "churn", "sentiment")
-        if (model := getattr(models, name)) is not None
+    in_service: dict[str, str] = {
+        use_case: model.name for use_case in USE_CASES if (model := getattr(models, use_case)) is not None
     }
     return NightReport(
         models.generation, rfc3339(models.horizon), published, size.users, size.titles, in_service, fidelity, seconds

@@ -9,12 +9,12 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch.known import ArrowFunction
 from lambda_arch.config import Store as StoreSettings
 from lambda_arch.features import profile_of_row
 from lambda_arch.posts import PostTile, merge_post_tiles
 from lambda_arch.predictions import Scoring, predict_title, predict_user
 from lambda_arch.records import Prediction, encode
+from lambda_arch.schemas import ArrowFunction
 from lambda_arch.store import Store
 
 SCORED = "entity string, profile binary, records array<struct<use_case: string, record: string>>"

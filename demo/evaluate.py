@@ -21,9 +21,9 @@ from demo.quality import (
     standard_error,
     told_churn,
     watched_next,
-)  # fmt: skip
+)
 from lambda_arch.config import Config
-from lambda_arch.models import Models, RecommendModel
+from lambda_arch.models import Models, RecommendModel, SentimentModel
 from lambda_arch.reads import AsyncStore
 from lambda_arch.records import UseCase
 from lambda_arch.scoring import positive_probability
@@ -55,10 +55,9 @@ class Truth:
         self.left: dict[str, bool] = {f"u:{customer}": bool(left) for customer, left in known["churn"].items()}
         self.shares: dict[str, float] = {f"t:{film}": share for film, share in known["films"].items()}
         self.posts: dict[str, bool] = {post: bool(positive) for post, positive in known["posts"].items()}
-        lines = [json.loads(line) for path in (data.wave1, data.wave2) for line in path.open(encoding="utf-8")]
-        posts = [line["value"] for line in lines if line["topic"] == "posts"]
-        self.texts: dict[str, str] = {post["post_id"]: post["text"] for post in posts}
-        self.seen = seen_titles(data.wave1)
+        first, second = values(data.wave1), values(data.wave2)
+        self.texts: dict[str, str] = {sent["post_id"]: sent["text"] for sent in first + second if "post_id" in sent}
+        self.seen = seen_titles(first)
 
 
 async def ask_all(config: Config, truth: Truth) -> Asked:
@@ -95,7 +94,7 @@ def judged(half: Asked, end: Asked, truth: Truth, models: Models, store: Store) 
         | {"auc": _auc(half.churn, truth.left)},
         "segment": measured(half.segment, "agreement with the segment at the end", segment, {"segment": largest}),
         "sentiment": measured(half.sentiment, "1 - distance to the share of positive posts", share, likely)
-        | _accuracy(models, truth),
+        | _accuracy(models.sentiment, truth),
     }
 
 
@@ -129,11 +128,9 @@ def _auc(said: dict[str, Three], left: dict[str, bool]) -> float:
     return round(auc(probabilities, np.array([left[entity] for entity in said])), 4)
 
 
-def _accuracy(models: Models, truth: Truth) -> dict[str, Any]:
+def _accuracy(model: SentimentModel, truth: Truth) -> dict[str, Any]:
     """How often the model is right about a held-back post; no post of its film was trained on."""
-    if models.sentiment is None:
-        return {}
-    told = {post: positive_probability(models.sentiment, truth.texts[post]) > 0.5 for post in truth.posts}
+    told = {post: positive_probability(model, truth.texts[post]) > 0.5 for post in truth.posts}
     right = [float(told[post] == positive) for post, positive in truth.posts.items()]
     return {
         "post_accuracy": round(float(np.mean(right)), 4),
@@ -142,11 +139,16 @@ def _accuracy(models: Models, truth: Truth) -> dict[str, Any]:
     }
 
 
-def seen_titles(wave: Path) -> dict[str, set[str]]:
+def values(wave: Path) -> list[dict[str, Any]]:
+    """The events and posts of a wave."""
+    with wave.open(encoding="utf-8") as lines:
+        return [json.loads(line)["value"] for line in lines]
+
+
+def seen_titles(sent: list[dict[str, Any]]) -> dict[str, set[str]]:
     """By entity, the titles that a wave's events are about."""
     seen: dict[str, set[str]] = {}
-    for line in wave.open(encoding="utf-8"):
-        value = json.loads(line)["value"]
+    for value in sent:
         if "user_id" in value and "title_id" in value:
             seen.setdefault(f"u:{value['user_id']}", set()).add(value["title_id"])
     return seen

@@ -24,7 +24,7 @@ from lambda_arch.store import (
     generation_key,
     generations_of,
     speed_key,
-)  # fmt: skip
+)
 
 CONNECTIONS = 32  # of one serving process
 

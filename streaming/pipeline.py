@@ -8,7 +8,7 @@ archive:     events, posts -> bronze, on its own
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from lambda_arch.config import Config
 from lambda_arch.lake import BRONZE, Lake
-from lambda_arch.schemas import Transform
+from lambda_arch.schemas import ArrowFunction, Transform
 from lambda_arch.store import Store
 from streaming.apply import Applier
 from streaming.gate import gated_events, gated_posts
@@ -25,7 +25,6 @@ from streaming.quarantine import LARGEST_BYTES, Quarantine
 from streaming.scorer import Announcer
 from streaming.source import raw_records
 
-ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 POLL_SECONDS = 0.5
 COLUMNS = ("topic", "key", "value", "headers")
 

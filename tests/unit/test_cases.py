@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 
 from batch.cases import Case, churn_cases, minus_log_loss, ndcg, title_cases, user_cases
-from batch.known import ArrowFunction
 from lambda_arch.clock import DAY, HOUR
 from lambda_arch.config import load_config
 from lambda_arch.models import FoldIn, Models, RecommendModel, SegmentModel
+from lambda_arch.schemas import ArrowFunction
 from lambda_arch.scoring import sigmoid
 from lambda_arch.tiles import MILLION
 
