@@ -2,76 +2,35 @@
 
 For an entity whose events are e1..en in time, the batch layer knows the first k; at lag L the speed layer knows
 the first k + L; truth is what came after (or, for segments and sentiment, what full knowledge gives). Both layers
-answer through the functions that serve. Models of the backtest have not seen what they are judged on.
+answer through the functions that serve. The models that are judged have not seen what they are judged on.
 """
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from batch.cases import CASES, churn_cases, title_cases, user_cases
-from batch.churn import fold, labelled_accounts, train_churn
+from batch.churn import fold, labelled_accounts
 from batch.known import Known
-from batch.recommend import seen_titles, train_recommend
-from batch.segment import train_segment
-from batch.sentiment import labelled_posts, train_sentiment
-from lambda_arch.config import Batch, Config
-from lambda_arch.features import profiles, unit_tile
+from batch.training import JUDGED_FOLD
+from lambda_arch.config import Config
+from lambda_arch.features import unit_tile
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.models import Models
-from lambda_arch.schemas import Transform
 
 LEAST_EVENTS = 10
 LEAST_POSTS = 4
-JUDGED_FOLD = 4
 
 
-def backtest(known: Known, models: Models, config: Config) -> FidelityTable:
-    """The fidelity table; `models` are the generation's own and give the catalogue and the number."""
+def backtest(known: Known, twins: Models, config: Config) -> FidelityTable:
+    """The fidelity table; `twins` are trained like the generation's models, on what is not judged."""
     settings, history_limit = config.batch, config.features.history_limit
-    trained = _backtest_models(known, models, settings, history_limit)
-    users = _sequences(known).mapInArrow(user_cases(trained, settings.backtest, history_limit), CASES)
+    users = _sequences(known).mapInArrow(user_cases(twins, settings.backtest, history_limit), CASES)
     accounts = labelled_accounts(known, settings.churn.horizon_days).where(fold("user_id") == JUDGED_FOLD)
-    customers = accounts.mapInArrow(churn_cases(trained), CASES)
-    titles = _posts_by_title(known).mapInArrow(title_cases(trained, settings.backtest.known_share), CASES)
-    return FidelityTable(models.generation, _measured(users.unionByName(customers).unionByName(titles)))
-
-
-def early(known_share: float) -> Transform:
-    """Each user's events up to the known share of those that are judged: of what was seen, in order of time.
-
-    Other events (searches, say) do not move the cut: what comes after it is what the models are judged on.
-    """
-    by_user = Window.partitionBy("user_id")
-    in_order = by_user.orderBy("event_time", F.xxhash64("event_id")).rowsBetween(Window.unboundedPreceding, 0)
-    seen = unit_tile()["strength"].isNotNull().cast("int")
-    cut = F.floor(F.sum(seen).over(by_user) * known_share)
-    return lambda events: (
-        events.withColumns({"place": F.sum(seen).over(in_order), "cut": cut})
-        .where(F.col("place") <= F.col("cut"))
-        .drop("place", "cut")
-    )
-
-
-def _backtest_models(known: Known, models: Models, settings: Batch, history_limit: int) -> Models:
-    """Models that have not seen what they are judged on: later events, other customers, other titles' posts."""
-    seen_early = known.events.transform(early(settings.backtest.known_share))
-    earlier = seen_early.transform(profiles(known.titles, history_limit)).persist()
-    accounts = labelled_accounts(known, settings.churn.horizon_days).where(fold("user_id") != JUDGED_FOLD)
-    posts = labelled_posts(known.posts, known.labels).where(fold("title_id") != JUDGED_FOLD)
-    number = models.generation
-    trained = Models(
-        generation=number,
-        horizon=known.horizon,
-        recommend=train_recommend(seen_titles(earlier), settings.recommend, settings.seed, number),
-        segment=train_segment(earlier, known.horizon, settings.segment, settings.seed, number),
-        churn=train_churn(accounts, settings.churn, number),
-        sentiment=train_sentiment(posts, settings.sentiment, number),
-        catalogue=models.catalogue,
-    )
-    earlier.unpersist()
-    return trained
+    customers = accounts.mapInArrow(churn_cases(twins), CASES)
+    titles = _posts_by_title(known).mapInArrow(title_cases(twins, settings.backtest.known_share), CASES)
+    return FidelityTable(twins.generation, _measured(users.unionByName(customers).unionByName(titles)))
 
 
 def _sequences(known: Known) -> DataFrame:

@@ -10,11 +10,11 @@ import msgspec
 import pyarrow as pa
 
 from lambda_arch.clock import day_of
-from lambda_arch.config import Backtest
 from lambda_arch.features import profile_of_row
 from lambda_arch.fidelity import bucket
 from lambda_arch.models import Models
 from lambda_arch.posts import PostTile, merge_post_tiles, unit_post_tile
+from lambda_arch.recipes import Backtest
 from lambda_arch.schemas import ArrowFunction
 from lambda_arch.scoring import churn_probability, nearest_segment, positive_probability, top_titles
 from lambda_arch.tiles import Event, Profile, Tile, merge_tiles, profile_of, unit_tile

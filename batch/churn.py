@@ -10,8 +10,8 @@ from pyspark.sql import functions as F
 from batch.known import Known
 from batch.segment import feature_vectors
 from lambda_arch.clock import DAY
-from lambda_arch.config import Churn
 from lambda_arch.models import ChurnModel
+from lambda_arch.recipes import Churn
 
 FOLDS = 5
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lambda_arch.config import Batch
 from lambda_arch.models import Models
+from lambda_arch.recipes import Batch
 
 
 class RefusedError(RuntimeError):

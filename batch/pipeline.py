@@ -12,21 +12,20 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch.backtest import backtest
-from batch.churn import labelled_accounts, train_churn
 from batch.conform import conform_bronze
 from batch.gate import RefusedError, Size, refusal
 from batch.known import Known, known_before
 from batch.publish import SCORED, prediction_rows, scored_titles, scored_users, verify, write_store
-from batch.recommend import seen_titles, train_recommend
-from batch.segment import train_segment
-from batch.sentiment import POST_TILES, labelled_posts, post_tiles, title_days, train_sentiment
+from batch.selection import Trial
+from batch.sentiment import POST_TILES, post_tiles, title_days
+from batch.training import everything, select, trained, unjudged
 from lambda_arch.clock import rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable
 from lambda_arch.lake import GENERATIONS, PREDICTIONS, TABLES, Lake
-from lambda_arch.models import Models, Title, encode_models
+from lambda_arch.models import Models, encode_models
 from lambda_arch.predictions import Scoring
-from lambda_arch.records import USE_CASES
+from lambda_arch.records import USE_CASES, UseCase
 from lambda_arch.store import Store
 
 Progress = Callable[[str], None]
@@ -41,6 +40,7 @@ class NightReport(msgspec.Struct, frozen=True):
     users: int
     titles: int
     models: dict[str, str]
+    trials: dict[UseCase, tuple[Trial, ...]]
     fidelity: FidelityTable
     seconds: dict[str, float]
 
@@ -59,10 +59,14 @@ def run_night(lake: Lake, store: Store, config: Config, horizon: int, say: Progr
     with stages("features"):
         known = known_before(lake, horizon, config.features.history_limit)
         users = known.profiles.count()
+        earlier = unjudged(known, config)
+    with stages("select"):
+        chosen, trials = select(earlier, config.batch)
     with stages("train"):
-        models = trained(known, config, number)
+        models = trained(everything(known, config), chosen, number)
     with stages("backtest"):
-        fidelity = backtest(known, models, config)
+        twins = trained(earlier, chosen, number)
+        fidelity = backtest(known, twins, config)
     with stages("score"):
         scored = score(known, models, config).persist()
         size = Size(users, scored.where(F.col("entity").startswith("t:")).count())
@@ -71,9 +75,9 @@ def run_night(lake: Lake, store: Store, config: Config, horizon: int, say: Progr
     with stages("publish"):
         _publish(lake, store, config, models, fidelity, scored)
     published = store.generations().current != number
-    report = _report(models, fidelity, size, stages.seconds, published)
+    report = _report(models, fidelity, size, trials, stages.seconds, published)
     with stages("flip"):
-        _record(lake, models, fidelity, report)
+        _record(lake, models, twins, fidelity, report)
         store.advance_clock(horizon)
         store.flip(number, horizon)
     return report
@@ -84,20 +88,6 @@ def generation_number(lake: Lake, horizon: int) -> int:
     known = lake.read(GENERATIONS).select("generation", "horizon").collect()
     same = [row.generation for row in known if row.horizon == rfc3339(horizon)]
     return same[0] if same else max((row.generation for row in known), default=0) + 1
-
-
-def trained(known: Known, config: Config, number: int) -> Models:
-    """The generation's models, each trained on everything known."""
-    settings, catalogue = config.batch, _catalogue(known.titles)
-    return Models(
-        generation=number,
-        horizon=known.horizon,
-        recommend=train_recommend(seen_titles(known.profiles), settings.recommend, settings.seed, number),
-        segment=train_segment(known.profiles, known.horizon, settings.segment, settings.seed, number),
-        churn=train_churn(labelled_accounts(known, settings.churn.horizon_days), settings.churn, number),
-        sentiment=train_sentiment(labelled_posts(known.posts, known.labels), settings.sentiment, number),
-        catalogue=catalogue,
-    )
 
 
 def score(known: Known, models: Models, config: Config) -> DataFrame:
@@ -135,13 +125,14 @@ def _publish(
     store.put_models(models, fidelity)
 
 
-def _record(lake: Lake, models: Models, fidelity: FidelityTable, report: NightReport) -> None:
+def _record(lake: Lake, models: Models, twins: Models, fidelity: FidelityTable, report: NightReport) -> None:
     row: dict[str, Any] = {
         "generation": models.generation,
         "horizon": rfc3339(models.horizon),
         "run_id": lake.run_id,
         "report": msgspec.json.encode(report).decode(),
         "models": bytearray(encode_models(models)),
+        "twins": bytearray(encode_models(twins)),
         "fidelity": msgspec.json.encode(fidelity).decode(),
     }
     frame = lake.spark.createDataFrame([row], GENERATIONS.schema)
@@ -149,17 +140,17 @@ def _record(lake: Lake, models: Models, fidelity: FidelityTable, report: NightRe
 
 
 def _report(
-    models: Models, fidelity: FidelityTable, size: Size, seconds: dict[str, float], published: bool
+    models: Models,
+    fidelity: FidelityTable,
+    size: Size,
+    trials: dict[UseCase, tuple[Trial, ...]],
+    seconds: dict[str, float],
+    published: bool,
 ) -> NightReport:
     in_service: dict[str, str] = {
         use_case: model.name for use_case in USE_CASES if (model := getattr(models, use_case)) is not None
     }
     return NightReport(
-        models.generation, rfc3339(models.horizon), published, size.users, size.titles, in_service, fidelity, seconds
-    )
-
-
-def _catalogue(titles: DataFrame) -> dict[str, Title]:
-    genres = F.array_sort(F.array_distinct("genres")).alias("genres")
-    rows = titles.select("title_id", "name", "year", genres).orderBy("title_id").collect()
-    return {row.title_id: Title(row.name, row.year, tuple(row.genres or ())) for row in rows}
+        generation=models.generation, horizon=rfc3339(models.horizon), published=published, users=size.users,
+        titles=size.titles, models=in_service, trials=trials, fidelity=fidelity, seconds=seconds,
+    )  # fmt: skip

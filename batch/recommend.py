@@ -7,8 +7,8 @@ from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from lambda_arch.config import Recommend
 from lambda_arch.models import FoldIn, RecommendModel
+from lambda_arch.recipes import Recommend
 from lambda_arch.tiles import MILLION
 
 BLOCKS = 2

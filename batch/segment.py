@@ -13,9 +13,9 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from batch.recommend import seen_titles
-from lambda_arch.config import Segment
 from lambda_arch.features import profile_of_row
 from lambda_arch.models import SegmentModel
+from lambda_arch.recipes import Segment
 from lambda_arch.schemas import ArrowFunction
 from lambda_arch.vectors import vectorizer
 

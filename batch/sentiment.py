@@ -12,9 +12,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lambda_arch.clock import day_of, micros
-from lambda_arch.config import Sentiment
 from lambda_arch.models import SentimentModel
 from lambda_arch.posts import unit_post_tile
+from lambda_arch.recipes import Sentiment
 from lambda_arch.schemas import ArrowFunction
 from lambda_arch.scoring import positive_probability
 from lambda_arch.text import tokens

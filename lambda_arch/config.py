@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
+
+from lambda_arch.recipes import Batch, Section
 
 PREFIX = "LAMBDA_ARCH__"
 FILE_VARIABLE = "LAMBDA_ARCH_CONFIG"
@@ -17,12 +19,6 @@ FILE_VARIABLE = "LAMBDA_ARCH_CONFIG"
 
 class ConfigError(ValueError):
     """A setting is unknown or has a wrong value; the message names it and the remedy."""
-
-
-class Section(BaseModel):
-    """A frozen group of settings that refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Paths(Section):
@@ -87,69 +83,6 @@ class Features(Section):
     """Bounds of the features."""
 
     history_limit: int
-
-
-class FoldIn(Section):
-    """A user's vector from the item factors: regularisation, confidence, and how recency weighs."""
-
-    reg: float
-    alpha: float
-    floor: float
-    gain: float
-    power: float
-
-
-class Recommend(Section):
-    """Implicit ALS (Hu, Koren, Volinsky 2008)."""
-
-    rank: int
-    reg: float
-    alpha: float
-    iterations: int
-    fold_in: FoldIn
-
-
-class Segment(Section):
-    """KMeans."""
-
-    k: int
-
-
-class Churn(Section):
-    """Logistic regression and its label."""
-
-    horizon_days: int
-    reg: float
-    cutoff: float
-    numeric: tuple[str, ...]
-    categorical: tuple[str, ...]
-
-
-class Sentiment(Section):
-    """Naive Bayes over uni- and bigrams."""
-
-    min_count: int
-    smoothing: float
-
-
-class Backtest(Section):
-    """How fidelity is measured."""
-
-    known_share: float
-    targets: int
-
-
-class Batch(Section):
-    """The night."""
-
-    seed: int
-    min_users: int
-    top_n: int
-    recommend: Recommend
-    segment: Segment
-    churn: Churn
-    sentiment: Sentiment
-    backtest: Backtest
 
 
 class Speed(Section):

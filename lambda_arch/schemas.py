@@ -55,10 +55,11 @@ TILE = _schema(
 PROFILE = _schema(user_id="string", lifetime=TILE, days=T.ArrayType(_schema(day="long", tile=TILE)))
 # One row per generation, entity and use case; record is the stored JSON.
 PREDICTION = _schema(generation="integer", entity="string", use_case="string", record="string")
-# One row per generation; horizon in RFC 3339, report in JSON.
+# One row per generation; horizon in RFC 3339, report in JSON; twins: the models that its backtest measured.
 GENERATION = _schema(
-    generation="integer", horizon="string", run_id="string", report="string", models="binary", fidelity="string"
-)
+    generation="integer", horizon="string", run_id="string", report="string", models="binary", twins="binary",
+    fidelity="string",
+)  # fmt: skip
 
 
 class SchemaError(ValueError):

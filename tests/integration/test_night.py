@@ -27,9 +27,9 @@ from conftest import VAR
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from batch.backtest import early
 from batch.gate import RefusedError
 from batch.pipeline import NightReport, generation_number, run_night
+from batch.training import early
 from lambda_arch.clock import DAY, rfc3339
 from lambda_arch.config import Config, load_config
 from lambda_arch.fidelity import FidelityTable, Measure, decode_fidelity
@@ -50,7 +50,7 @@ SETTINGS = {
     "BATCH__CHURN__NUMERIC": "[tenure, monthly_charges]",
     "BATCH__CHURN__CATEGORICAL": "[contract]",
 }
-STAGES = ["conform", "features", "train", "backtest", "score", "publish", "flip"]
+STAGES = ["conform", "features", "select", "train", "backtest", "score", "publish", "flip"]
 
 
 class Killed(Exception):  # noqa: N818

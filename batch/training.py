@@ -1,0 +1,103 @@
+"""What models learn from: everything known, or only what the backtest does not judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from batch.churn import fold, labelled_accounts, train_churn
+from batch.known import Known
+from batch.recommend import seen_titles, train_recommend
+from batch.segment import train_segment
+from batch.selection import Selection, Trial
+from batch.sentiment import labelled_posts, train_sentiment
+from lambda_arch.config import Config
+from lambda_arch.features import profiles, unit_tile
+from lambda_arch.models import Models, Title
+from lambda_arch.recipes import Batch
+from lambda_arch.records import UseCase
+from lambda_arch.schemas import Transform
+
+JUDGED_FOLD = 4
+
+
+@dataclass(frozen=True)
+class Training:
+    """Profiles (PROFILE), accounts (PROFILE with `churned`), posts with what people felt, the catalogue (TITLE)."""
+
+    horizon: int
+    profiles: DataFrame
+    accounts: DataFrame
+    posts: DataFrame
+    titles: DataFrame
+
+
+def everything(known: Known, config: Config) -> Training:
+    """All that is known at the horizon."""
+    return Training(
+        horizon=known.horizon,
+        profiles=known.profiles,
+        accounts=labelled_accounts(known, config.batch.churn.horizon_days),
+        posts=labelled_posts(known.posts, known.labels),
+        titles=known.titles,
+    )
+
+
+def unjudged(known: Known, config: Config) -> Training:
+    """What the backtest does not judge: each user's earlier events, other customers, other titles' posts.
+
+    Candidates are compared on this part alone, so that the measured fidelity owes nothing to the choice.
+    """
+    whole = everything(known, config)
+    earlier = known.events.transform(early(config.batch.backtest.known_share))
+    return replace(
+        whole,
+        profiles=earlier.transform(profiles(known.titles, config.features.history_limit)).persist(),
+        accounts=whole.accounts.where(fold("user_id") != JUDGED_FOLD),
+        posts=whole.posts.where(fold("title_id") != JUDGED_FOLD),
+    )
+
+
+def early(known_share: float) -> Transform:
+    """Each user's events up to the known share of those that are judged: of what was seen, in order of time.
+
+    Other events (searches, say) do not move the cut: what comes after it is what the models are judged on.
+    """
+    by_user = Window.partitionBy("user_id")
+    in_order = by_user.orderBy("event_time", F.xxhash64("event_id")).rowsBetween(Window.unboundedPreceding, 0)
+    seen = unit_tile()["strength"].isNotNull().cast("int")
+    cut = F.floor(F.sum(seen).over(by_user) * known_share)
+    return lambda events: (
+        events.withColumns({"place": F.sum(seen).over(in_order), "cut": cut})
+        .where(F.col("place") <= F.col("cut"))
+        .drop("place", "cut")
+    )
+
+
+def select(training: Training, settings: Batch) -> tuple[Batch, dict[UseCase, tuple[Trial, ...]]]:
+    """The settings to train with, and every use case's candidates as they were measured."""
+    found: dict[UseCase, Selection[Any]] = {}
+    chosen = settings.model_copy(update={name: selection.chosen for name, selection in found.items()})
+    return chosen, {name: selection.trials for name, selection in found.items()}
+
+
+def trained(training: Training, settings: Batch, number: int) -> Models:
+    """A generation's models, each trained on all of the training set."""
+    return Models(
+        generation=number,
+        horizon=training.horizon,
+        recommend=train_recommend(seen_titles(training.profiles), settings.recommend, settings.seed, number),
+        segment=train_segment(training.profiles, training.horizon, settings.segment, settings.seed, number),
+        churn=train_churn(training.accounts, settings.churn, number),
+        sentiment=train_sentiment(training.posts, settings.sentiment, number),
+        catalogue=_catalogue(training.titles),
+    )
+
+
+def _catalogue(titles: DataFrame) -> dict[str, Title]:
+    genres = F.array_sort(F.array_distinct("genres")).alias("genres")
+    rows = titles.select("title_id", "name", "year", genres).orderBy("title_id").collect()
+    return {row.title_id: Title(row.name, row.year, tuple(row.genres or ())) for row in rows}
