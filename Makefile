@@ -5,7 +5,7 @@ BIN := .venv/bin
 PACKAGES := lambda_arch streaming batch jobs serving deploy demo generate
 SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' 2>/dev/null)
 
-.PHONY: help setup demo test check up down status clean
+.PHONY: help setup demo test check quality bench up down status clean
 
 help: ## This list
 	@grep -hE '^[a-z_./]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-24s %s\n", $$1, $$2}'
@@ -24,6 +24,12 @@ check: setup ## Lint, format, types, direction of imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+quality: setup ## Quality on real data beside others' on the same; writes var/quality.json
+	@$(BIN)/python -m benchmarks.quality $(NAMES)
+
+bench: setup ## Speed and size beside the usual way; writes var/bench.json
+	@$(BIN)/python -m benchmarks.bench $(NAMES)
 
 up: setup ## Start servers and jobs
 	@$(BIN)/lambda-arch up

@@ -1,0 +1,5 @@
+"""What the product is measured by: `quality` on real data, `bench` for speed and size, both against rivals.
+
+`rows` is what every measurement gives, `ground` what it may stand on; each `quality_*` and `bench_*` module has a
+function `rows(ground)`, and `suite` runs those that are there.
+"""
