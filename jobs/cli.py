@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from jobs.export import export
 from jobs.fidelity import fidelity
 from jobs.generate import generate
 from jobs.ingest_files import ingest_files
@@ -130,6 +131,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def _user_errors() -> tuple[type[Exception], ...]:
     # Late, for they are slow to import and wanted only when something went wrong.
+    from batch.export import ExportError
     from batch.gate import RefusedError
     from batch.mapping import IngestError
     from batch.publish import PublishError
@@ -145,7 +147,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
 
     return (
         ConfigError, StoreError, BrokerError, ServerError, PortTakenError, JarsError, JavaError, RefusedError,
-        PublishError, IngestError, FetchError, UnaccountedError, ProbeError,
+        PublishError, ExportError, IngestError, FetchError, UnaccountedError, ProbeError,
     )  # fmt: skip
 
 
@@ -159,6 +161,7 @@ app.command("predict")(predict)
 app.command("ingest")(ingest_files)
 app.command("night")(night)
 app.command("fidelity")(fidelity)
+app.command("export")(export)
 app.command("demo")(demo)
 app.command("generate")(generate)
 

@@ -1,0 +1,168 @@
+"""Models as ONNX: the arithmetic of lambda_arch.scoring as a graph that any ONNX runtime evaluates, in float64.
+
+Each file's metadata names its inputs; what a feature's name means is told in lambda_arch/vectors.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from lambda_arch.models import ChurnModel, RecommendModel, SegmentModel, SentimentModel
+
+HEAD = '<ir_version: 10, opset_import: ["" : 21, "ai.onnx.ml" : 4], producer_name: "lambda-arch">'
+# Conjugate gradients end in rank steps but for rounding, which a few more take away.
+STEPS_PER_RANK = 4
+NAUGHT = 1e-26
+
+LINEAR = """
+churn (double[N, F] features) => (double[N] probability) {
+    log_odds = MatMul (features, coefficients)
+    shifted = Add (log_odds, intercept)
+    probability = Sigmoid (shifted)
+}
+"""
+NEAREST = """
+segment (double[N, F] features) => (int64[N] segment, double[N] distance) {
+    centred = Sub (features, mean)
+    scaled = Div (centred, scale)
+    one_by_one = Unsqueeze (scaled, one)
+    apart = Sub (one_by_one, centres)
+    squares = Mul (apart, apart)
+    sums = ReduceSum <keepdims: int = 0> (squares, two)
+    segment = ArgMin <axis: int = 1, keepdims: int = 0> (sums)
+    least = ReduceMin <keepdims: int = 0> (sums, one)
+    distance = Sqrt (least)
+}
+"""
+# A token that is not in the vocabulary, and the padding, have the last row: weight naught.
+TOKENS = """
+sentiment (string[N, T] tokens) => (double[N] probability) {
+    rows = ai.onnx.ml.LabelEncoder (tokens)
+    weighed = Gather (weights, rows)
+    sums = ReduceSum <keepdims: int = 0> (weighed, one)
+    log_odds = Add (sums, prior)
+    probability = Sigmoid (log_odds)
+}
+"""
+# scoring.fold_in, its system of equations solved by conjugate gradients: ONNX has no solver.
+FOLD_IN = """
+recommend (int64[N] rows, double[N] strengths) => (double[T] scores, double[R] user) {
+    factors = Cast <to: int = 11> (item_factors)
+    length = Shape (rows)
+    count = Squeeze (length)
+    places = Range (count, naught_whole, minus_one)
+    places_wide = Cast <to: int = 11> (places)
+    count_wide = Cast <to: int = 11> (count)
+    age = Div (places_wide, count_wide)
+    age_power = Pow (age, power)
+    gained = Mul (gain, age_power)
+    recency = Add (floor, gained)
+    weight = Mul (recency, strengths)
+    confidence = Mul (alpha, weight)
+    seen = Gather (factors, rows)
+    seen_across = Transpose (seen)
+    seen_weighed = Mul (seen_across, confidence)
+    of_seen = MatMul (seen_weighed, seen)
+    system = Add (gram, of_seen)
+    wanted = Add (confidence, unit)
+    right = MatMul (wanted, seen)
+    right_squares = Mul (right, right)
+    right_norm = ReduceSum <keepdims: int = 0> (right_squares)
+    enough = Mul (right_norm, tolerance)
+    begins = Greater (right_norm, naught)
+    user, rest, direction, norm = Loop <body = step (
+        int64 number, bool going, double[R] x, double[R] r, double[R] p, double rr
+    ) => (bool goes_on, double[R] x_next, double[R] r_next, double[R] p_next, double rr_next) {
+        image = MatMul (system, p)
+        products = Mul (p, image)
+        curvature = ReduceSum <keepdims: int = 0> (products)
+        length_of_step = Div (rr, curvature)
+        move = Mul (length_of_step, p)
+        x_next = Add (x, move)
+        change = Mul (length_of_step, image)
+        r_next = Sub (r, change)
+        r_squares = Mul (r_next, r_next)
+        rr_next = ReduceSum <keepdims: int = 0> (r_squares)
+        ratio = Div (rr_next, rr)
+        carried = Mul (ratio, p)
+        p_next = Add (r_next, carried)
+        goes_on = Greater (rr_next, enough)
+    }> (steps, begins, zeros, right, right, right_norm)
+    scores = MatMul (factors, user)
+}
+"""
+
+
+def churn_graph(model: ChurnModel) -> onnx.ModelProto:
+    """`features` float64 [n, features] -> `probability` float64 [n]."""
+    arrays = {"coefficients": _wide(model.coefficients), "intercept": _wide(model.intercept)}
+    told = {"features": model.features, "cutoff": model.cutoff}
+    return _built(LINEAR, arrays, told, "features: one column per name in `features`, in that order")
+
+
+def segment_graph(model: SegmentModel) -> onnx.ModelProto:
+    """`features` float64 [n, features] -> `segment` int64 [n], `distance` float64 [n]."""
+    arrays = {
+        "mean": _wide(model.mean), "scale": _wide(model.scale), "centres": _wide(model.centres),
+        "one": np.array([1]), "two": np.array([2]),
+    }  # fmt: skip
+    told = {"features": model.features, "names": model.names}
+    return _built(NEAREST, arrays, told, "features: one column per name in `features`, unscaled, in that order")
+
+
+def sentiment_graph(model: SentimentModel) -> onnx.ModelProto:
+    """`tokens` text [n, longest], padded with "" -> `probability` float64 [n] that the post is positive."""
+    arrays = {"weights": np.append(_wide(model.weights), 0.0), "prior": _wide(model.prior), "one": np.array([1])}
+    doc = 'tokens: each post\'s distinct uni- and bigrams as lambda_arch/text.py makes them, padded with ""'
+    built = _built(TOKENS, arrays, {}, doc)
+    encoder = built.graph.node[0]
+    encoder.attribute.extend([
+        onnx.helper.make_attribute("keys_strings", model.vocabulary),
+        onnx.helper.make_attribute("values_int64s", list(range(len(model.vocabulary)))),
+        onnx.helper.make_attribute("default_int64", len(model.vocabulary)),
+    ])  # fmt: skip
+    return built
+
+
+def recommend_graph(model: RecommendModel) -> onnx.ModelProto:
+    """`rows` int64 [n], `strengths` float64 [n] -> `scores` float64 [titles], `user` float64 [rank]."""
+    how, rank = model.fold_in, model.factors.shape[1]
+    arrays = {
+        "item_factors": model.factors, "gram": model.gram + how.reg * np.eye(rank), "zeros": np.zeros(rank),
+        **{name: _wide(getattr(how, name)) for name in ("alpha", "floor", "gain", "power")},
+        "unit": _wide(1.0), "naught": _wide(0.0), "tolerance": _wide(NAUGHT), "naught_whole": np.array(0),
+        "minus_one": np.array(-1), "steps": np.array(STEPS_PER_RANK * rank),
+    }  # fmt: skip
+    doc = (
+        "rows: the viewer's titles, newest first, as positions in `titles`; strengths: of each, above 0, as the event "
+        "contract has them (a view's fraction watched, say); scores: of every title in `titles`, those seen included"
+    )
+    return _built(FOLD_IN, arrays, {"titles": model.titles}, doc)
+
+
+def described(graph: onnx.ModelProto, told: Mapping[str, str]) -> bytes:
+    """The checked file's bytes, with further metadata."""
+    for name, value in told.items():
+        graph.metadata_props.add(key=name, value=value)
+    onnx.checker.check_model(graph)
+    return bytes(graph.SerializeToString(deterministic=True))
+
+
+def _built(text: str, arrays: Mapping[str, Any], told: Mapping[str, Any], doc: str) -> onnx.ModelProto:
+    model = onnx.parser.parse_model(HEAD + text)
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items())
+    model.graph.doc_string = doc
+    model.metadata_props.add(key="inputs", value=doc)
+    for name, value in told.items():
+        model.metadata_props.add(key=name, value=json.dumps(value, ensure_ascii=False))
+    return model
+
+
+def _wide(values: Any) -> np.ndarray:
+    return np.asarray(values, dtype=np.float64)

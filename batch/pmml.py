@@ -1,0 +1,110 @@
+"""Models as PMML 4.4 (Data Mining Group): a field per named feature, so that a scoring engine needs nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from lambda_arch.models import ChurnModel, SegmentModel, SentimentModel
+
+NAMESPACE, VERSION = "http://www.dmg.org/PMML-4_4", "4.4"
+
+
+def churn_pmml(model: ChurnModel) -> Element:
+    """A field per feature -> `probability(1)` that the customer cancels."""
+    return _logistic(zip(model.features, model.coefficients.tolist(), strict=True), model.intercept, "cancels")
+
+
+def sentiment_pmml(model: SentimentModel) -> Element:
+    """A field per token, 1 where the post has it, else 0 or missing -> `probability(1)` that it is positive."""
+    return _logistic(zip(model.vocabulary, model.weights.tolist(), strict=True), model.prior, "positive")
+
+
+def segment_pmml(model: SegmentModel) -> Element:
+    """A field per feature, unscaled -> `segment` (number), `distance` to its centre in scaled features."""
+    document = _document(model.features)
+    clusters = _tag(
+        document, "ClusteringModel", functionName="clustering", modelClass="centerBased",
+        numberOfClusters=len(model.names),
+    )  # fmt: skip
+    _schema(clusters, model.features)
+    output = _tag(clusters, "Output")
+    _tag(output, "OutputField", name="segment", feature="predictedValue", dataType="string", optype="categorical")
+    _tag(output, "OutputField", name="distance", feature="affinity", dataType="double", optype="continuous")
+    scaled = [f"scaled {feature}" for feature in model.features]
+    transformations = _tag(clusters, "LocalTransformations")
+    for name, feature, mean, scale in zip(scaled, model.features, model.mean, model.scale, strict=True):
+        derived = _tag(transformations, "DerivedField", name=name, dataType="double", optype="continuous")
+        quotient = _tag(derived, "Apply", function="/")
+        difference = _tag(quotient, "Apply", function="-")
+        _tag(difference, "FieldRef", field=feature)
+        _constant(difference, mean)
+        _constant(quotient, scale)
+    _tag(_tag(clusters, "ComparisonMeasure", kind="distance"), "euclidean")
+    for name in scaled:
+        _tag(clusters, "ClusteringField", field=name, compareFunction="absDiff")
+    for number, (label, centre) in enumerate(zip(model.names, model.centres, strict=True)):
+        cluster = _tag(clusters, "Cluster", id=number, name=label)
+        _tag(cluster, "Array", n=len(centre), type="real").text = " ".join(repr(float(value)) for value in centre)
+    return document
+
+
+def described(document: Element, told: Mapping[str, str]) -> bytes:
+    """The file's bytes, with metadata in its header."""
+    header = document[0]
+    for name, value in told.items():
+        _tag(header, "Extension", extender="lambda-arch", name=name, value=value)
+    # The schema wants extensions before the application.
+    header.append(header[0])
+    header.remove(header[0])
+    indent(document)
+    return bytes(tostring(document, encoding="utf-8", xml_declaration=True))
+
+
+def _logistic(weights: Iterable[tuple[str, float]], intercept: float, target: str) -> Element:
+    named = list(weights)
+    fields = [name for name, _ in named]
+    document = _document(fields, target)
+    regression = _tag(document, "RegressionModel", functionName="classification", normalizationMethod="logit")
+    _schema(regression, fields, target)
+    output = _tag(regression, "Output")
+    for value in ("1", "0"):
+        _tag(
+            output, "OutputField", name=f"probability({value})", feature="probability", value=value,
+            dataType="double", optype="continuous",
+        )  # fmt: skip
+    table = _tag(regression, "RegressionTable", intercept=float(intercept), targetCategory="1")
+    for name, weight in named:
+        _tag(table, "NumericPredictor", name=name, coefficient=weight)
+    _tag(regression, "RegressionTable", intercept=0.0, targetCategory="0")
+    return document
+
+
+def _document(fields: Iterable[str], target: str | None = None) -> Element:
+    root = Element("PMML", {"xmlns": NAMESPACE, "version": VERSION})
+    _tag(_tag(root, "Header"), "Application", name="lambda-arch")
+    dictionary = _tag(root, "DataDictionary")
+    for name in fields:
+        _tag(dictionary, "DataField", name=name, optype="continuous", dataType="double")
+    if target:
+        field = _tag(dictionary, "DataField", name=target, optype="categorical", dataType="string")
+        for value in ("1", "0"):
+            _tag(field, "Value", value=value)
+    return root
+
+
+def _schema(model: Element, fields: Iterable[str], target: str | None = None) -> None:
+    """What the model takes; an attribute that is missing counts as 0, as in lambda_arch/vectors.py."""
+    schema = _tag(model, "MiningSchema")
+    for name in fields:
+        _tag(schema, "MiningField", name=name, missingValueReplacement="0")
+    if target:
+        _tag(schema, "MiningField", name=target, usageType="target")
+
+
+def _constant(parent: Element, value: float) -> None:
+    _tag(parent, "Constant", dataType="double").text = repr(float(value))
+
+
+def _tag(parent: Element, tag: str, /, **attributes: object) -> Element:
+    return SubElement(parent, tag, {key: str(value) for key, value in attributes.items()})
