@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from lambda_arch.config import Store as StoreSettings
 from lambda_arch.features import profile_of_row
 from lambda_arch.posts import PostTile, merge_post_tiles
-from lambda_arch.predictions import Scoring, predict_title, predict_user
+from lambda_arch.predictions import Scoring, predict_title, predict_users
 from lambda_arch.records import Prediction, encode
 from lambda_arch.schemas import ArrowFunction
 from lambda_arch.store import Store
@@ -32,11 +32,11 @@ def scored_users(scoring: Scoring) -> ArrowFunction:
 
     def scored(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            rows = []
-            for row in batch.to_pylist():
-                profile = profile_of_row(row)
-                records = predict_user(row["user_id"], profile, scoring)
-                rows.append(_scored(f"u:{row['user_id']}", msgspec.msgpack.encode(profile), records))
+            users = [(row["user_id"], profile_of_row(row)) for row in batch.to_pylist()]
+            rows = [
+                _scored(f"u:{user_id}", msgspec.msgpack.encode(profile), records)
+                for (user_id, profile), records in zip(users, predict_users(users, scoring), strict=True)
+            ]
             yield pa.RecordBatch.from_pylist(rows, _SCORED)
 
     return scored

@@ -52,6 +52,22 @@ class RecommendModel(msgspec.Struct, frozen=True, dict=True):
         gram: Array = factors.T @ factors
         return gram
 
+    @cached_property
+    def longest(self) -> float:
+        """The largest length of a title's factors."""
+        return float(np.linalg.norm(self.factors.astype(np.float64), axis=1).max(initial=0.0))
+
+    @cached_property
+    def regular(self) -> Array:
+        """The Gram matrix with the fold-in's regularisation on its diagonal, float64 [rank, rank]."""
+        regular: Array = self.gram + self.fold_in.reg * np.eye(self.factors.shape[1])
+        return regular
+
+    @cached_property
+    def solved(self) -> Array:
+        """The factors times the inverse of `regular`, float64 [titles, rank]: what a title alone adds to a user."""
+        return np.ascontiguousarray(np.linalg.solve(self.regular, self.factors.T.astype(np.float64)).T)
+
 
 class ChurnModel(msgspec.Struct, frozen=True, dict=True):
     """Logistic regression: probability = 1 / (1 + exp(-(coefficients · x + intercept)))."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from lambda_arch.clock import rfc3339
-from lambda_arch.models import ChurnModel, Models, RecommendModel, SegmentModel
+from lambda_arch.models import ChurnModel, Models, SegmentModel
 from lambda_arch.posts import PostTile
 from lambda_arch.records import Layer, Prediction, UseCase
-from lambda_arch.scoring import churn_probability, nearest_segment, top_titles, wilson
+from lambda_arch.scoring import churn_probability, nearest_segment, top_titles_many, wilson
 from lambda_arch.tiles import Profile
 
 
@@ -26,17 +27,15 @@ class Scoring(msgspec.Struct, frozen=True):
 
 def predict_user(user_id: str, profile: Profile, scoring: Scoring) -> list[Prediction]:
     """Every use case that the models and the profile allow: recommend, segment, churn."""
-    models = scoring.models
-    answers: list[tuple[UseCase, Any, dict[str, Any] | None]] = [
-        ("recommend", models.recommend, _recommend(models.recommend, profile, scoring.top_n)),
-        ("segment", models.segment, _segment(models.segment, profile, scoring.now)),
-        ("churn", models.churn, _churn(models.churn, profile, scoring.now)),
-    ]
-    as_of, evidence = profile.lifetime.last or 0, profile.lifetime.events()
+    return predict_users([(user_id, profile)], scoring)[0]
+
+
+def predict_users(users: Sequence[tuple[str, Profile]], scoring: Scoring) -> list[list[Prediction]]:
+    """The `predict_user` of each, much faster than one by one."""
+    listed = _recommend([profile for _, profile in users], scoring)
     return [
-        _record(f"u:{user_id}", use_case, model, value, as_of, evidence, scoring)
-        for use_case, model, value in answers
-        if value is not None
+        _records(f"u:{user_id}", profile, titles, scoring)
+        for (user_id, profile), titles in zip(users, listed, strict=True)
     ]
 
 
@@ -66,9 +65,30 @@ def segment_value(model: SegmentModel, number: int, distance: float | None) -> d
     return {"segment": number, "name": model.names[number], "distance": distance}
 
 
-def _recommend(model: RecommendModel | None, profile: Profile, top_n: int) -> dict[str, Any] | None:
-    best = top_titles(model, profile.lifetime.history, top_n) if model else []
-    return {"titles": [title for title, _ in best], "scores": [score for _, score in best]} if best else None
+def _records(entity: str, profile: Profile, titles: dict[str, Any] | None, scoring: Scoring) -> list[Prediction]:
+    models = scoring.models
+    answers: list[tuple[UseCase, Any, dict[str, Any] | None]] = [
+        ("recommend", models.recommend, titles),
+        ("segment", models.segment, _segment(models.segment, profile, scoring.now)),
+        ("churn", models.churn, _churn(models.churn, profile, scoring.now)),
+    ]
+    as_of, evidence = profile.lifetime.last or 0, profile.lifetime.events()
+    return [
+        _record(entity, use_case, model, value, as_of, evidence, scoring)
+        for use_case, model, value in answers
+        if value is not None
+    ]
+
+
+def _recommend(profiles: Sequence[Profile], scoring: Scoring) -> list[dict[str, Any] | None]:
+    model = scoring.models.recommend
+    if model is None:
+        return [None] * len(profiles)
+    lists = top_titles_many(model, [profile.lifetime.history for profile in profiles], scoring.top_n)
+    return [
+        {"titles": [title for title, _ in best], "scores": [score for _, score in best]} if best else None
+        for best in lists
+    ]
 
 
 def _segment(model: SegmentModel | None, profile: Profile, now: int) -> dict[str, Any] | None:

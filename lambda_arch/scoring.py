@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambda_arch.models import ChurnModel, RecommendModel, SegmentModel, SentimentModel
+from lambda_arch.ranking import best_rows, fold_in_many
 from lambda_arch.text import tokens
-from lambda_arch.tiles import MILLION, Profile, Seen
+from lambda_arch.tiles import Profile, Seen
 
 Z95 = 1.959964
 
@@ -22,16 +23,8 @@ def fold_in(model: RecommendModel, history: Sequence[Seen]) -> NDArray[np.float6
     title's weight w is its strength times its recency (models.FoldIn). `history` is newest first. None where the
     model knows none of its titles.
     """
-    known = [(model.row[seen.title], seen.strength) for seen in history if seen.title in model.row and seen.strength]
-    if not known:
-        return None
-    rows, strengths = zip(*known, strict=True)
-    factors = model.factors[list(rows)].astype(np.float64)
-    how, count = model.fold_in, len(rows)
-    recency = how.floor + how.gain * (np.arange(count, 0, -1) / count) ** how.power
-    confidence = how.alpha * recency * np.array(strengths, dtype=np.float64) / MILLION
-    system = model.gram + (factors.T * confidence) @ factors + how.reg * np.eye(factors.shape[1])
-    return np.asarray(np.linalg.solve(system, factors.T @ (1.0 + confidence)), dtype=np.float64)
+    user = fold_in_many(model, [history])[0]
+    return None if np.isnan(user[0]) else user
 
 
 def top_titles(model: RecommendModel, history: Sequence[Seen], count: int) -> list[tuple[str, float]]:
@@ -39,18 +32,21 @@ def top_titles(model: RecommendModel, history: Sequence[Seen], count: int) -> li
 
     Equal scores come in the model's order, at the cut too.
     """
-    user = fold_in(model, history)
-    if user is None:
-        return []
-    scores = model.factors @ user.astype(np.float32)
-    scores[[model.row[seen.title] for seen in history if seen.title in model.row]] = -np.inf
-    count = min(count, int(np.isfinite(scores).sum()))
-    if count == 0:
-        return []
-    # Every title as good as the last that fits is sorted: a partition alone takes any of those with equal scores.
-    best = np.flatnonzero(scores >= np.partition(scores, -count)[-count])
-    best = best[np.lexsort((best, -scores[best]))][:count]
-    return [(model.titles[row], round(float(scores[row]), 6)) for row in best]
+    return top_titles_many(model, [history], count)[0]
+
+
+def top_titles_many(
+    model: RecommendModel, histories: Sequence[Sequence[Seen]], count: int
+) -> list[list[tuple[str, float]]]:
+    """The `top_titles` of each history, much faster than one by one: the night and the backtest ask for blocks."""
+    users = fold_in_many(model, histories)
+    known = np.flatnonzero(~np.isnan(users[:, 0])).tolist()
+    seen = [[model.row[entry.title] for entry in histories[user] if entry.title in model.row] for user in known]
+    found: list[list[tuple[str, float]]] = [[] for _ in histories]
+    for user, best in zip(known, best_rows(model, users[known], seen, count), strict=True):
+        titles = [model.titles[row] for row in best.rows.tolist()]
+        found[user] = list(zip(titles, best.scores.round(6).tolist(), strict=True))
+    return found
 
 
 def churn_probability(model: ChurnModel, profile: Profile, now: int) -> float:
