@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import msgspec
 import pyarrow as pa
@@ -10,9 +11,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lambda_arch.config import Store as StoreSettings
-from lambda_arch.features import profile_of_row
 from lambda_arch.posts import PostTile, merge_post_tiles
 from lambda_arch.predictions import Scoring, predict_title, predict_users
+from lambda_arch.profile_rows import profiles_of
 from lambda_arch.records import Prediction, encode
 from lambda_arch.schemas import ArrowFunction
 from lambda_arch.store import Store
@@ -32,12 +33,9 @@ def scored_users(scoring: Scoring) -> ArrowFunction:
 
     def scored(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            users = [(row["user_id"], profile_of_row(row)) for row in batch.to_pylist()]
-            rows = [
-                _scored(f"u:{user_id}", msgspec.msgpack.encode(profile), records)
-                for (user_id, profile), records in zip(users, predict_users(users, scoring), strict=True)
-            ]
-            yield pa.RecordBatch.from_pylist(rows, _SCORED)
+            users = list(zip(batch.column("user_id").to_pylist(), profiles_of(batch), strict=True))
+            entities = [f"u:{user_id}" for user_id, _ in users]
+            yield _scored(entities, [profile for _, profile in users], predict_users(users, scoring))
 
     return scored
 
@@ -47,12 +45,13 @@ def scored_titles(scoring: Scoring) -> ArrowFunction:
 
     def scored(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            rows = []
-            for row in batch.to_pylist():
-                days = {day.pop("day"): PostTile(**day) for day in row["days"]}
-                records = predict_title(row["title_id"], merge_post_tiles(days.values()), scoring)
-                rows.append(_scored(f"t:{row['title_id']}", msgspec.msgpack.encode(days), records))
-            yield pa.RecordBatch.from_pylist(rows, _SCORED)
+            titles = batch.column("title_id").to_pylist()
+            days = [{day.pop("day"): PostTile(**day) for day in row} for row in batch.column("days").to_pylist()]
+            records = [
+                predict_title(title, merge_post_tiles(by_day.values()), scoring)
+                for title, by_day in zip(titles, days, strict=True)
+            ]
+            yield _scored([f"t:{title}" for title in titles], days, records)
 
     return scored
 
@@ -96,6 +95,13 @@ def _fields(row: dict[str, object]) -> dict[str, bytes]:
     return {"profile": bytes(row["profile"]), **records}  # type: ignore[call-overload]
 
 
-def _scored(entity: str, profile: bytes, records: list[Prediction]) -> dict[str, object]:
-    said = [{"use_case": record.use_case, "record": encode(record).decode()} for record in records]
-    return {"entity": entity, "profile": profile, "records": said}
+def _scored(entities: list[str], profiles: Sequence[object], records: list[list[Prediction]]) -> pa.RecordBatch:
+    said = [record for one in records for record in one]
+    columns = [pa.array([record.use_case for record in said]), pa.array(map(encode, said), pa.string())]
+    lists = pa.ListArray.from_arrays(
+        pa.array(accumulate(map(len, records), initial=0), pa.int32()),
+        pa.StructArray.from_arrays(columns, fields=list(_RECORD)),
+    )
+    return pa.RecordBatch.from_arrays(
+        [pa.array(entities), pa.array(map(msgspec.msgpack.encode, profiles)), lists], schema=_SCORED
+    )

@@ -45,7 +45,7 @@ def predict_title(title_id: str, tile: PostTile, scoring: Scoring) -> list[Predi
     if model is None or tile.posts == 0:
         return []
     value = sentiment_value(tile)
-    return [_record(f"t:{title_id}", "sentiment", model, value, tile.last or 0, tile.posts, scoring)]
+    return [_record(f"t:{title_id}", "sentiment", model, value, rfc3339(tile.last or 0), tile.posts, scoring)]
 
 
 def sentiment_value(tile: PostTile) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _records(entity: str, profile: Profile, titles: dict[str, Any] | None, scori
         ("segment", models.segment, _segment(models.segment, profile, scoring.now)),
         ("churn", models.churn, _churn(models.churn, profile, scoring.now)),
     ]
-    as_of, evidence = profile.lifetime.last or 0, profile.lifetime.events()
+    as_of, evidence = rfc3339(profile.lifetime.last or 0), profile.lifetime.events()
     return [
         _record(entity, use_case, model, value, as_of, evidence, scoring)
         for use_case, model, value in answers
@@ -105,10 +105,10 @@ def _churn(model: ChurnModel | None, profile: Profile, now: int) -> dict[str, An
 
 
 def _record(
-    entity: str, use_case: UseCase, model: Any, value: dict[str, Any], as_of: int, evidence: int, scoring: Scoring
+    entity: str, use_case: UseCase, model: Any, value: dict[str, Any], as_of: str, evidence: int, scoring: Scoring
 ) -> Prediction:
     return Prediction(
         use_case=use_case, entity=entity, value=value, layer=scoring.layer, model=model.name,
-        model_version=model.version, as_of=rfc3339(as_of), evidence=evidence,
+        model_version=model.version, as_of=as_of, evidence=evidence,
         generation=scoring.models.generation, written_at=rfc3339(scoring.written_at),
     )  # fmt: skip

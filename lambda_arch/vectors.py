@@ -78,8 +78,8 @@ def _mean(argument: str) -> Feature:
 
 def _genre(name: str) -> Feature:
     def share(profile: Profile, now: int) -> float:
-        total = sum(profile.lifetime.genres.values())
-        return profile.lifetime.genres.get(name, 0) / total if total else 0.0
+        weight = profile.lifetime.genres.get(name, 0)
+        return weight / sum(profile.lifetime.genres.values()) if weight else 0.0
 
     return share
 
