@@ -1,7 +1,8 @@
 """What two or more layers share, and nothing else.
 
 Without Spark, in reading order: `config`, `clock`, `tiles` and `posts` (mergeable features), `vectors` and `text` (what
-models see), `models` (a generation's models as arrays), `scoring` (numeric cores), `predictions` (profile -> records),
-`records` (a prediction with its provenance), `fidelity`, `store` with its `scripts`, `reads` (for an event loop).
+models see), `models` (a generation's models as arrays), `ranking` (the recommender's algebra for many users), `scoring`
+(numeric cores), `predictions` (profile -> records), `profile_rows` (profiles out of Arrow), `records` (a prediction and
+its provenance), `fidelity`, `store` with its `scripts`, `reads` (for an event loop).
 With Spark: `session`, `schemas`, `rules`, `features`, `lake`.
 """
