@@ -13,10 +13,10 @@ from lambda_arch.clock import day_of
 from lambda_arch.features import profile_of_row
 from lambda_arch.fidelity import bucket
 from lambda_arch.models import Models
-from lambda_arch.posts import PostTile, merge_post_tiles, unit_post_tile
+from lambda_arch.posts import PostTile, merge_post_tiles
 from lambda_arch.recipes import Backtest
 from lambda_arch.schemas import ArrowFunction
-from lambda_arch.scoring import churn_probability, nearest_segment, positive_probability, top_titles
+from lambda_arch.scoring import churn_probability, nearest_segment, post_tile, top_titles
 from lambda_arch.tiles import Event, Profile, Tile, merge_tiles, profile_of, unit_tile
 
 LAGS = (0, 1, 3, 10, 30)
@@ -79,7 +79,7 @@ def title_cases(models: Models, known_share: float) -> ArrowFunction:
         model = models.sentiment
         if model is None:
             return
-        tiles = [unit_post_tile(post["event_time"], positive_probability(model, post["text"])) for post in row["posts"]]
+        tiles = [post_tile(model, post["event_time"], post["text"]) for post in row["posts"]]
         first, full = int(len(tiles) * known_share), _share(tiles)
         for lag in [lag for lag in LAGS if first + lag < len(tiles)]:
             yield Case("sentiment", "batch", bucket(lag), 1 - abs(_share(tiles[:first]) - full))

@@ -35,7 +35,7 @@ REQUIRED: dict[Target, Sequence[str]] = {
     "events": ("event_id", "event_type", "user_id", "event_time"),
     "posts": ("post_id", "text", "event_time"),
     "titles": ("title_id", "name"),
-    "labels": ("post_id", "positive"),
+    "labels": ("post_id", "feeling"),
 }
 
 

@@ -19,6 +19,8 @@ HEAD = '<ir_version: 10, opset_import: ["" : 21, "ai.onnx.ml" : 4], producer_nam
 # Conjugate gradients end in rank steps but for rounding, which a few more take away.
 STEPS_PER_RANK = 4
 NAUGHT = 1e-26
+# Where a text has no known token its sums are naught, whatever they are divided by.
+TINY = 1e-300
 
 LINEAR = """
 churn (double[N, F] features) => (double[N] probability) {
@@ -42,12 +44,26 @@ segment (double[N, F] features) => (int64[N] segment, double[N] distance) {
 """
 # A token that is not in the vocabulary, and the padding, have the last row: weight naught.
 TOKENS = """
-sentiment (string[N, T] tokens) => (double[N] probability) {
+sentiment (string[N, T] tokens) => (double[N, C] probability) {
     rows = ai.onnx.ml.LabelEncoder (tokens)
     weighed = Gather (weights, rows)
     sums = ReduceSum <keepdims: int = 0> (weighed, one)
-    log_odds = Add (sums, prior)
-    probability = Sigmoid (log_odds)
+    scores = Add (sums, prior)
+    probability = Softmax <axis: int = 1> (scores)
+}
+"""
+SCALED_TOKENS = """
+sentiment (string[N, T] tokens) => (double[N, C] probability) {
+    rows = ai.onnx.ml.LabelEncoder (tokens)
+    weighed = Gather (weights, rows)
+    sums = ReduceSum <keepdims: int = 0> (weighed, one)
+    squares = Gather (idf_squares, rows)
+    sum_of_squares = ReduceSum <keepdims: int = 1> (squares, one)
+    above_naught = Max (sum_of_squares, tiny)
+    length = Sqrt (above_naught)
+    scaled = Div (sums, length)
+    scores = Add (scaled, prior)
+    probability = Softmax <axis: int = 1> (scores)
 }
 """
 # scoring.fold_in, its system of equations solved by conjugate gradients: ONNX has no solver.
@@ -117,10 +133,14 @@ def segment_graph(model: SegmentModel) -> onnx.ModelProto:
 
 
 def sentiment_graph(model: SentimentModel) -> onnx.ModelProto:
-    """`tokens` text [n, longest], padded with "" -> `probability` float64 [n] that the post is positive."""
-    arrays = {"weights": np.append(_wide(model.weights), 0.0), "prior": _wide(model.prior), "one": np.array([1])}
-    doc = 'tokens: each post\'s distinct uni- and bigrams as lambda_arch/text.py makes them, padded with ""'
-    built = _built(TOKENS, arrays, {}, doc)
+    """`tokens` text [n, longest], padded with "" -> `probability` float64 [n, classes]."""
+    weights = np.pad(_wide(model.weights), ((0, 1), (0, 0)))
+    arrays = {"weights": weights, "prior": _wide(model.prior), "one": np.array([1])}
+    if model.idf is not None:
+        arrays |= {"idf_squares": np.append(_wide(model.idf) ** 2, 0.0), "tiny": _wide(TINY)}
+    doc = 'tokens: each post\'s distinct tokens as lambda_arch/text.py makes them, padded with ""'
+    graph = TOKENS if model.idf is None else SCALED_TOKENS
+    built = _built(graph, arrays, {"classes": model.classes, "buckets": model.buckets}, doc)
     encoder = built.graph.node[0]
     encoder.attribute.extend([
         onnx.helper.make_attribute("keys_strings", model.vocabulary),

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+import numpy as np
 
 from lambda_arch.models import ChurnModel, SegmentModel, SentimentModel
 
 NAMESPACE, VERSION = "http://www.dmg.org/PMML-4_4", "4.4"
+Table = tuple[np.ndarray, float]
 
 
 def churn_pmml(model: ChurnModel) -> Element:
     """A field per feature -> `probability(1)` that the customer cancels."""
-    return _logistic(zip(model.features, model.coefficients.tolist(), strict=True), model.intercept, "cancels")
+    tables = {"1": (model.coefficients, model.intercept), "0": (np.zeros(0), 0.0)}
+    return _classifier(model.features, "cancels", "logit", tables)
 
 
 def sentiment_pmml(model: SentimentModel) -> Element:
-    """A field per token, 1 where the post has it, else 0 or missing -> `probability(1)` that it is positive."""
-    return _logistic(zip(model.vocabulary, model.weights.tolist(), strict=True), model.prior, "positive")
+    """A field per token, 1 where the post has it, else 0 or missing -> `probability(CLASS)` of each class.
+
+    Raises ValueError for a model of vectors of length 1: PMML has no word for a vector's length.
+    """
+    if model.idf is not None:
+        raise ValueError(f"{model.name} scales texts to length 1, which PMML cannot say: take onnx or npz")
+    columns = zip(model.weights.T, model.prior.tolist(), strict=True)
+    return _classifier(model.vocabulary, "feeling", "softmax", dict(zip(model.classes, columns, strict=True)))
 
 
 def segment_pmml(model: SegmentModel) -> Element:
@@ -61,26 +71,25 @@ def described(document: Element, told: Mapping[str, str]) -> bytes:
     return bytes(tostring(document, encoding="utf-8", xml_declaration=True))
 
 
-def _logistic(weights: Iterable[tuple[str, float]], intercept: float, target: str) -> Element:
-    named = list(weights)
-    fields = [name for name, _ in named]
-    document = _document(fields, target)
-    regression = _tag(document, "RegressionModel", functionName="classification", normalizationMethod="logit")
+def _classifier(fields: Sequence[str], target: str, method: str, tables: Mapping[str, Table]) -> Element:
+    """A linear model of classes: for each its coefficients, in the order of the fields, and its intercept."""
+    document = _document(fields, target, tables)
+    regression = _tag(document, "RegressionModel", functionName="classification", normalizationMethod=method)
     _schema(regression, fields, target)
     output = _tag(regression, "Output")
-    for value in ("1", "0"):
+    for value in tables:
         _tag(
             output, "OutputField", name=f"probability({value})", feature="probability", value=value,
             dataType="double", optype="continuous",
         )  # fmt: skip
-    table = _tag(regression, "RegressionTable", intercept=float(intercept), targetCategory="1")
-    for name, weight in named:
-        _tag(table, "NumericPredictor", name=name, coefficient=weight)
-    _tag(regression, "RegressionTable", intercept=0.0, targetCategory="0")
+    for value, (coefficients, intercept) in tables.items():
+        table = _tag(regression, "RegressionTable", intercept=float(intercept), targetCategory=value)
+        for name, coefficient in zip(fields, coefficients.tolist(), strict=False):
+            _tag(table, "NumericPredictor", name=name, coefficient=coefficient)
     return document
 
 
-def _document(fields: Iterable[str], target: str | None = None) -> Element:
+def _document(fields: Iterable[str], target: str | None = None, classes: Iterable[str] = ()) -> Element:
     root = Element("PMML", {"xmlns": NAMESPACE, "version": VERSION})
     _tag(_tag(root, "Header"), "Application", name="lambda-arch")
     dictionary = _tag(root, "DataDictionary")
@@ -88,7 +97,7 @@ def _document(fields: Iterable[str], target: str | None = None) -> Element:
         _tag(dictionary, "DataField", name=name, optype="continuous", dataType="double")
     if target:
         field = _tag(dictionary, "DataField", name=target, optype="categorical", dataType="string")
-        for value in ("1", "0"):
+        for value in classes:
             _tag(field, "Value", value=value)
     return root
 

@@ -13,10 +13,10 @@ from pyspark.sql import functions as F
 
 from lambda_arch.clock import day_of, micros
 from lambda_arch.models import SentimentModel
-from lambda_arch.posts import unit_post_tile
+from lambda_arch.posts import FEELINGS
 from lambda_arch.recipes import Sentiment
 from lambda_arch.schemas import ArrowFunction
-from lambda_arch.scoring import positive_probability
+from lambda_arch.scoring import post_tile
 from lambda_arch.text import tokens
 
 VOCABULARY = 1 << 18
@@ -24,28 +24,29 @@ POST_TILES = "title_id string, day bigint, posts bigint, positive bigint, score 
 
 
 def labelled_posts(posts: DataFrame, labels: DataFrame) -> DataFrame:
-    """(post_id, title_id, text, positive) of the posts that people labelled."""
-    return posts.join(labels, on="post_id", how="inner").select("post_id", "title_id", "text", "positive")
+    """(post_id, title_id, text, feeling) of the posts that people labelled."""
+    return posts.join(labels, on="post_id", how="inner").select("post_id", "title_id", "text", "feeling")
 
 
 def train_sentiment(labelled: DataFrame, settings: Sentiment, version: int) -> SentimentModel | None:
     """Naive Bayes on labelled posts; None where they are all of one class."""
-    classes = {row.positive: row["count"] for row in labelled.groupBy("positive").count().collect()}
+    counts = {row.feeling: row["count"] for row in labelled.groupBy("feeling").count().collect()}
+    classes = [feeling for feeling in FEELINGS if feeling in counts]
     if len(classes) < 2:
         return None
-    texts = labelled.select("post_id", "text", F.col("positive").cast("double").alias("label"))
+    label = (F.array_position(F.array(*map(F.lit, classes)), F.col("feeling")) - 1).cast("double")
+    texts = labelled.where(F.col("feeling").isin(*classes)).select("post_id", "text", label.alias("label"))
     documents = texts.mapInArrow(_tokenised, "post_id string, label double, tokens array<string>").persist()
     counter = CountVectorizer(
         inputCol="tokens", outputCol="features", minDF=float(settings.min_count), vocabSize=VOCABULARY
     ).fit(documents)
     fitted = NaiveBayes(smoothing=settings.smoothing).fit(counter.transform(documents))
-    theta, prior = fitted.theta.toArray(), fitted.pi.toArray()
     vocabulary = counter.vocabulary  # once: every access carries all of it over from the JVM
     order = np.argsort(np.array(vocabulary))
     return SentimentModel(
         name="naive_bayes", version=version, vocabulary=[vocabulary[number] for number in order],
-        weights=(theta[1] - theta[0])[order], prior=float(prior[1] - prior[0]),
-        positive_share=classes[True] / sum(classes.values()),
+        weights=fitted.theta.toArray().T[order], prior=fitted.pi.toArray(), classes=classes,
+        shares=[counts[feeling] / sum(counts.values()) for feeling in classes],
     )  # fmt: skip
 
 
@@ -57,7 +58,7 @@ def post_tiles(model: SentimentModel | None) -> ArrowFunction:
             rows = []
             for post in batch.to_pylist():
                 time = micros(post["event_time"])
-                tile = unit_post_tile(time, positive_probability(model, post["text"]) if model else 0.5)
+                tile = post_tile(model, time, post["text"])
                 rows.append({
                     "title_id": post["title_id"], "day": day_of(time), "posts": tile.posts,
                     "positive": tile.positive, "score": tile.score, "first": tile.first, "last": tile.last,

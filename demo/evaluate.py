@@ -24,9 +24,10 @@ from demo.quality import (
 )
 from lambda_arch.config import Config
 from lambda_arch.models import Models, RecommendModel, SentimentModel
+from lambda_arch.posts import POSITIVE
 from lambda_arch.reads import AsyncStore
 from lambda_arch.records import UseCase
-from lambda_arch.scoring import positive_probability
+from lambda_arch.scoring import feeling
 from lambda_arch.store import Store
 from lambda_arch.tiles import Profile
 from serving import console
@@ -130,7 +131,7 @@ def _auc(said: dict[str, Three], left: dict[str, bool]) -> float:
 
 def _accuracy(model: SentimentModel, truth: Truth) -> dict[str, Any]:
     """How often the model is right about a held-back post; no post of its film was trained on."""
-    told = {post: positive_probability(model, truth.texts[post]) > 0.5 for post in truth.posts}
+    told = {post: feeling(model, truth.texts[post]) == POSITIVE for post in truth.posts}
     right = [float(told[post] == positive) for post, positive in truth.posts.items()]
     return {
         "post_accuracy": round(float(np.mean(right)), 4),

@@ -73,7 +73,8 @@ def post_table(names: Names, posts: Opinions) -> Any:
 
 def label_table(names: Names, posts: Opinions) -> Any:
     """What each post truly feels."""
-    return pa.table({"post_id": _ids(f"p{names.seed}-", posts.number), "positive": pa.array(posts.positive)})
+    feeling = pc.if_else(pa.array(posts.positive), "positive", "negative")
+    return pa.table({"post_id": _ids(f"p{names.seed}-", posts.number), "feeling": feeling})
 
 
 def title_table(plan: Plan, names: Names, titles: Titles) -> Any:

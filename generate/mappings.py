@@ -8,7 +8,7 @@ from pathlib import Path
 EVENT_COLUMNS = ("event_id", "event_type", "user_id", "title_id", "event_time", "value", "properties")
 POST_COLUMNS = ("post_id", "text", "event_time", "title_id", "author_id", "source", "language")
 TITLE_COLUMNS = ("title_id", "name", "year", "genres", "brand")
-LABEL_COLUMNS = ("post_id", "positive")
+LABEL_COLUMNS = ("post_id", "feeling")
 COLUMNS = {"events": EVENT_COLUMNS, "posts": POST_COLUMNS, "titles": TITLE_COLUMNS, "labels": LABEL_COLUMNS}
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lambda_arch.records import UnknownSchemaError
 from lambda_arch.vectors import Vectorizer, vectorizer
 
-SCHEMA = 1
+SCHEMA = 2
 Array = NDArray[Any]
 
 
@@ -106,19 +106,33 @@ class SegmentModel(msgspec.Struct, frozen=True, dict=True):
 
 
 class SentimentModel(msgspec.Struct, frozen=True, dict=True):
-    """Naive Bayes for two classes as log odds: `prior` plus the `weights` of the tokens known."""
+    """A linear model of a text's distinct tokens: probabilities = softmax(prior + sum of the known tokens' weights).
+
+    `classes` are of posts.FEELINGS, in their order, and `shares` how much of the labelled posts each is; `weights` is
+    float64 [tokens, classes], `prior` [classes]. Where there is `idf`, float64 [tokens], the weights contain it and the
+    sum is divided by the length of the text's vector of it: tf-idf of length 1. With `buckets` above 0 the vocabulary
+    is of numbers that tokens are hashed to.
+    """
 
     name: str
     version: int
     vocabulary: list[str]
     weights: np.ndarray
-    prior: float
-    positive_share: float
+    prior: np.ndarray
+    classes: list[str]
+    shares: list[float]
+    idf: np.ndarray | None = None
+    buckets: int = 0
 
     @cached_property
-    def weight(self) -> dict[str, float]:
-        """Log odds of each token."""
-        return dict(zip(self.vocabulary, self.weights.tolist(), strict=True))
+    def row(self) -> dict[str, int]:
+        """Row of each token."""
+        return {token: number for number, token in enumerate(self.vocabulary)}
+
+    @property
+    def positive_share(self) -> float:
+        """How much of the labelled posts is positive."""
+        return dict(zip(self.classes, self.shares, strict=True)).get("positive", 0.0)
 
 
 class Title(msgspec.Struct, frozen=True, array_like=True):
@@ -165,7 +179,9 @@ def decode_models(stored: bytes) -> Models:
     """The models of stored msgpack; raises UnknownSchemaError for a schema of another release."""
     schema = msgspec.msgpack.decode(stored, type=_Versioned).schema
     if schema != SCHEMA:
-        raise UnknownSchemaError(f"models of schema {schema}, this release reads {SCHEMA}: upgrade first")
+        raise UnknownSchemaError(
+            f"models of schema {schema}, this release reads {SCHEMA}: upgrade, or run a night anew"
+        )
     return msgspec.msgpack.decode(stored, type=Models, dec_hook=_to_array)
 
 

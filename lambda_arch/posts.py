@@ -9,6 +9,9 @@ import msgspec
 from lambda_arch.tiles import MILLION
 
 UNASSIGNED = "unassigned"
+POSITIVE = "positive"
+# What a post can feel, in the order in which models have their classes.
+FEELINGS = ("negative", "neutral", POSITIVE)
 
 
 class Post(msgspec.Struct, frozen=True, tag="post", tag_field="kind"):
@@ -34,9 +37,9 @@ class PostTile(msgspec.Struct, frozen=True, array_like=True):
     last: int | None = None
 
 
-def unit_post_tile(event_time: int, probability: float) -> PostTile:
-    """The tile of one post with its probability of being positive."""
-    return PostTile(1, int(probability > 0.5), round(probability * MILLION), event_time, event_time)
+def unit_post_tile(event_time: int, positive: bool, probability: float) -> PostTile:
+    """The tile of one post: whether it is positive, and its probability of being so."""
+    return PostTile(1, int(positive), round(probability * MILLION), event_time, event_time)
 
 
 def merge_post_tiles(tiles: Iterable[PostTile]) -> PostTile:

@@ -38,8 +38,8 @@ POST = _schema(
 TITLE = _schema(
     title_id="string", name="string", year="integer", genres=_STRINGS, talents=_STRINGS, brand="string", plot="string"
 )
-# What people say a post feels, to learn from; each post_id once.
-LABEL = _schema(post_id="string", positive="boolean")
+# What people say a post feels, of posts.FEELINGS, to learn from; each post_id once.
+LABEL = _schema(post_id="string", feeling="string")
 # One row per rejected record, its bytes untouched.
 QUARANTINE = _schema(reason="string", **_SOURCE, timestamp="timestamp", key="binary", value="binary")
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambda_arch.models import ChurnModel, RecommendModel, SegmentModel, SentimentModel
+from lambda_arch.posts import POSITIVE, PostTile, unit_post_tile
 from lambda_arch.ranking import best_rows, fold_in_many
 from lambda_arch.text import tokens
 from lambda_arch.tiles import Profile, Seen
@@ -61,10 +62,27 @@ def nearest_segment(model: SegmentModel, profile: Profile, now: int) -> tuple[in
     return int(distances.argmin()), float(distances.min())
 
 
-def positive_probability(model: SentimentModel, text: str) -> float:
-    """Probability that the text is positive."""
-    weight = model.weight
-    return sigmoid(model.prior + sum(weight[token] for token in tokens(text) if token in weight))
+def feeling_probabilities(model: SentimentModel, text: str) -> NDArray[np.float64]:
+    """Probability of each of the model's classes, float64 [classes]."""
+    rows = [model.row[token] for token in tokens(text, model.buckets) if token in model.row]
+    scores = model.weights[rows].sum(axis=0)
+    if model.idf is not None:
+        # A token that every post has weighs nothing: a text of such alone has no length.
+        scores /= np.linalg.norm(model.idf[rows]) or 1.0
+    return softmax(model.prior + scores)
+
+
+def feeling(model: SentimentModel, text: str) -> str:
+    """The most probable class; of equals the first."""
+    return model.classes[int(feeling_probabilities(model, text).argmax())]
+
+
+def post_tile(model: SentimentModel | None, event_time: int, text: str) -> PostTile:
+    """The tile of one post: positive where that is the most probable of what it can feel; undecided without a model."""
+    if model is None or POSITIVE not in model.classes:
+        return unit_post_tile(event_time, positive=False, probability=0.5)
+    probabilities, positive = feeling_probabilities(model, text), model.classes.index(POSITIVE)
+    return unit_post_tile(event_time, int(probabilities.argmax()) == positive, float(probabilities[positive]))
 
 
 def wilson(positive: int, total: int) -> tuple[float, float]:
@@ -75,6 +93,12 @@ def wilson(positive: int, total: int) -> tuple[float, float]:
     centre = (share + spread / 2) / (1 + spread)
     half = Z95 * math.sqrt(share * (1 - share) / total + spread / (4 * total)) / (1 + spread)
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Exponentials as shares of their sum along the last axis, without overflow."""
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=np.float64)
 
 
 def sigmoid(log_odds: float) -> float:

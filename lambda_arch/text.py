@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import zlib
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[.,;:!?()\"]")
@@ -39,8 +41,17 @@ def words(text: str) -> list[str]:
     return found
 
 
-def tokens(text: str) -> list[str]:
-    """Distinct uni- and bigrams, in order of appearance (presence, not counts)."""
+def tokens(text: str, buckets: int = 0) -> list[str]:
+    """Distinct uni- and bigrams, in order of appearance (presence, not counts).
+
+    With `buckets` above 0 the numbers that they are hashed to instead (Weinberger et al. 2009): a vocabulary that
+    cannot outgrow memory, at the price of collisions.
+    """
     unigrams = words(text)
-    bigrams = [f"{left} {right}" for left, right in pairwise(unigrams)]
-    return list(dict.fromkeys(unigrams + bigrams))
+    grams = unigrams + [f"{left} {right}" for left, right in pairwise(unigrams)]
+    return list(dict.fromkeys(_hashed(grams, buckets) if buckets else grams))
+
+
+def _hashed(grams: Iterable[str], buckets: int) -> Iterator[str]:
+    # Python's own hash differs from one process to the next.
+    return (str(zlib.crc32(gram.encode()) % buckets) for gram in grams)

@@ -12,10 +12,10 @@ import msgspec
 
 from lambda_arch.clock import wall_now
 from lambda_arch.models import Models
-from lambda_arch.posts import Post, PostTile, merge_post_tiles, unit_post_tile
+from lambda_arch.posts import Post, PostTile, merge_post_tiles
 from lambda_arch.predictions import Scoring, predict_title, predict_user
 from lambda_arch.records import Prediction
-from lambda_arch.scoring import positive_probability
+from lambda_arch.scoring import post_tile
 from lambda_arch.store import Commit, Generations, Store, StoredEntity
 from lambda_arch.tiles import Event, Profile, Tile, merge_profiles, merge_tiles, profile_of, unit_tile
 from streaming.state import Horizons, absorbed, decode_state, since
@@ -120,8 +120,7 @@ class Applier:
         return unit_tile(event, self._models.genres)
 
     def _unit_post_tile(self, post: Post) -> PostTile:
-        model = self._models.sentiment
-        return unit_post_tile(post.event_time, positive_probability(model, post.text) if model else 0.5)
+        return post_tile(self._models.sentiment, post.event_time, post.text)
 
     def _merge(self, tiles: Iterable[Tile]) -> Tile:
         return merge_tiles(tiles, self._history_limit)

@@ -86,7 +86,8 @@ def settle_reference(lake: Lake, labels: dict[str, bool]) -> None:
     """The catalogue and the labels into silver."""
     titles = [(title, f"Film {title}", 2000, [genre(title)], [], None, None) for title in TITLES_SEEN]
     lake.insert_new(lake.spark.createDataFrame(titles, TITLE), TITLES, "title_id")
-    lake.insert_new(lake.spark.createDataFrame(list(labels.items()), LABEL), LABELS, "post_id")
+    feelings = [(post, "positive" if positive else "negative") for post, positive in labels.items()]
+    lake.insert_new(lake.spark.createDataFrame(feelings, LABEL), LABELS, "post_id")
 
 
 def _seen(rng: random.Random) -> list[Record]:

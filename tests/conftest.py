@@ -55,8 +55,8 @@ def small_models() -> Models:
             popular=[["d", "c"], ["a"], []],
         ),
         sentiment=SentimentModel(
-            name="bayes", version=2, vocabulary=["good", "bad"], weights=np.array([1.0, -1.0]), prior=0.0,
-            positive_share=0.6,
+            name="bayes", version=2, vocabulary=["good", "bad"], weights=np.array([[0.0, 1.0], [1.0, 0.0]]),
+            prior=np.zeros(2), classes=["negative", "positive"], shares=[0.4, 0.6],
         ),
         catalogue={key: Title(f"The {key.upper()}", 2001, ("drama",)) for key in ("a", "b", "c", "d", "e")},
     )  # fmt: skip

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import onnx
 import onnxruntime
@@ -17,7 +18,7 @@ from pandas import DataFrame
 from batch.export import ExportError, exported
 from lambda_arch.clock import parse_rfc3339
 from lambda_arch.models import ChurnModel, FoldIn, Models, RecommendModel, SegmentModel, SentimentModel
-from lambda_arch.scoring import churn_probability, fold_in, nearest_segment, positive_probability
+from lambda_arch.scoring import churn_probability, feeling_probabilities, fold_in, nearest_segment
 from lambda_arch.text import tokens
 from lambda_arch.tiles import MILLION, Account, Profile, Seen, Tile
 
@@ -47,9 +48,15 @@ MODELS = Models(
     sentiment=SentimentModel(
         name="naive_bayes", version=7,
         vocabulary=["bad", "bright", "dull", "good", "good bad", "not not_dull", "not_dull"],
-        weights=np.array([-1.2, 0.8, -0.9, 1.4, -0.3, 0.5, 0.7]), prior=0.21, positive_share=0.55,
+        weights=CHANCE.normal(size=(7, 3)), prior=np.array([0.21, 0.1, 0.3]), shares=[0.3, 0.1, 0.6],
+        classes=["negative", "neutral", "positive"],
     ),
 )  # fmt: skip
+
+
+SCALED = msgspec.structs.replace(
+    MODELS, sentiment=msgspec.structs.replace(MODELS.sentiment, idf=CHANCE.uniform(size=7))
+)
 
 
 def person(number: int) -> Profile:
@@ -70,8 +77,8 @@ def post(number: int) -> str:
 PROFILES, POSTS = [person(number) for number in range(PEOPLE)], [post(number) for number in range(PEOPLE)]
 
 
-def run(use_case: str, **inputs: object) -> list[np.ndarray]:
-    session = onnxruntime.InferenceSession(exported(MODELS, use_case, "onnx"))
+def run(use_case: str, models: Models = MODELS, **inputs: object) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(exported(models, use_case, "onnx"))
     found: list[np.ndarray] = session.run(None, inputs)
     return found
 
@@ -104,12 +111,14 @@ def test_segment_by_onnx() -> None:
     assert distances == pytest.approx([distance for _, distance in ours], abs=1e-9)
 
 
-def test_sentiment_by_onnx() -> None:
+@pytest.mark.parametrize("models", [MODELS, SCALED], ids=["presence", "tf-idf of length 1"])
+def test_sentiment_by_onnx(models: Models) -> None:
     said = [tokens(text) for text in POSTS]
     longest = max(len(found) for found in said)
     padded = np.array([found + [""] * (longest - len(found)) for found in said], dtype=object)
-    [told] = run("sentiment", tokens=padded)
-    assert told == pytest.approx([positive_probability(MODELS.sentiment, text) for text in POSTS], abs=1e-9)
+    [told] = run("sentiment", models, tokens=padded)
+    ours = np.array([feeling_probabilities(models.sentiment, text) for text in POSTS])
+    assert told == pytest.approx(ours, abs=1e-9)
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, RANK, 120, TITLES])
@@ -141,8 +150,14 @@ def test_segment_by_pmml(java: Py4JBackend) -> None:
 def test_sentiment_by_pmml_where_a_missing_token_is_none(java: Py4JBackend) -> None:
     evaluator = engine(java, "sentiment")
     for text in POSTS:
-        told = evaluator.evaluate(dict.fromkeys(tokens(text), 1.0))
-        assert told["probability(1)"] == pytest.approx(positive_probability(MODELS.sentiment, text), abs=1e-9)
+        found = evaluator.evaluate(dict.fromkeys(tokens(text), 1.0))
+        told = [found[f"probability({name})"] for name in MODELS.sentiment.classes]
+        assert told == pytest.approx(feeling_probabilities(MODELS.sentiment, text), abs=1e-9)
+
+
+def test_texts_of_length_one_have_no_pmml() -> None:
+    with pytest.raises(ExportError, match="sentiment cannot be written as pmml: naive_bayes scales texts"):
+        exported(SCALED, "sentiment", "pmml")
 
 
 def test_arrays_and_all_else_come_back_from_npz() -> None:

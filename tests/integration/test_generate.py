@@ -222,7 +222,7 @@ def test_viral_titles_are_seen_more_on_their_days(events: Rows, titles: dict[str
 
 
 def test_posts_follow_the_titles_quality_in_label_and_in_words(service: Path, titles: dict[str, Any]) -> None:
-    labels = {row["post_id"]: row["positive"] for row in rows_of(service, "labels")}
+    labels = {row["post_id"]: row["feeling"] == "positive" for row in rows_of(service, "labels")}
     posts = rows_of(service, "posts")
     often = [title for title, truth in titles.items() if truth["posts"] >= 30]
     share = [titles[title]["positive_posts"] / titles[title]["posts"] for title in often]

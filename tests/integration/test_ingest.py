@@ -118,11 +118,11 @@ def test_json_lines_give_titles_posts_and_labels(lake: Lake, config: Config, tmp
         name="labels",
         target="labels",
         format="json",
-        columns={"post_id": "concat('p', id)", "positive": "cast(good as boolean)"},
+        columns={"post_id": "concat('p', id)", "feeling": "if(cast(good as boolean), 'positive', 'negative')"},
         where="good is not null",
     )
     take(lake, config, labels, path)
-    assert rows(lake, LABELS, "post_id", "positive") == [("p31", True)]
+    assert rows(lake, LABELS, "post_id", "feeling") == [("p31", "positive")]
 
 
 def test_parquet_keeps_its_types_and_attributes_become_a_map(lake: Lake, config: Config, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from lambda_arch.lake import EVENTS, GENERATIONS, POSTS, PREDICTIONS, TABLES, La
 from lambda_arch.models import Models, decode_models, encode_models
 from lambda_arch.posts import PostTile
 from lambda_arch.records import USE_CASES, Prediction, decode
+from lambda_arch.scoring import feeling
 from lambda_arch.store import Generations, Store
 from lambda_arch.tiles import Profile
 
@@ -273,7 +274,7 @@ def test_planted_tastes_contracts_and_feelings_are_found(place: Place, first: Ni
     assert min(risk[n] for n in risk if n % 3 == 0) > max(risk[n] for n in risk if n % 3)
     model = place.models(1).sentiment
     assert model is not None
-    assert model.weight["wonderful"] > 0 > model.weight["boring"]
+    assert (feeling(model, "wonderful"), feeling(model, "boring")) == ("positive", "negative")
 
 
 def test_what_happened_at_the_horizon_or_after_it_is_in_no_part_of_the_generation(place: Place, first: Night) -> None:

@@ -12,12 +12,12 @@ pytestmark = pytest.mark.spark
 
 
 def test_columns_come_in_the_schema_s_order_and_others_go(spark: SparkSession) -> None:
-    frame = spark.createDataFrame([(True, 7, "a")], "positive boolean, other int, post_id string")
-    wanted = spark.createDataFrame([("a", True)], LABEL)
+    frame = spark.createDataFrame([("positive", 7, "a")], "feeling string, other int, post_id string")
+    wanted = spark.createDataFrame([("a", "positive")], LABEL)
     assert_df_equality(frame.transform(conform(LABEL)), wanted)
 
 
 def test_every_missing_and_retyped_column_is_named(spark: SparkSession) -> None:
-    frame = spark.createDataFrame([("yes",)], "positive string")
-    with pytest.raises(SchemaError, match=r"post_id: want string, have nothing; positive: want boolean, have string"):
+    frame = spark.createDataFrame([(True,)], "feeling boolean")
+    with pytest.raises(SchemaError, match=r"post_id: want string, have nothing; feeling: want string, have boolean"):
         frame.transform(conform(LABEL))

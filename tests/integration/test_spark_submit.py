@@ -50,7 +50,7 @@ def small_lake(lake: Lake) -> Lake:
     titles = [(title, f"The {title}", 2001, ["Drama"], [], None, None) for title in "abcde"]
     lake.append(spark.createDataFrame(titles, TITLES.schema), TITLES)
     texts = [json.loads(record.value) for record in sent if record.topic == "posts"]
-    labels = [(post["post_id"], "good" in post["text"]) for post in texts]
+    labels = [(post["post_id"], "positive" if "good" in post["text"] else "negative") for post in texts]
     lake.append(spark.createDataFrame(labels, LABELS.schema), LABELS)
     return lake
 

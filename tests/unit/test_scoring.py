@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lambda_arch.models import FoldIn, Models, RecommendModel, decode_models, encode_models
 from lambda_arch.records import UnknownSchemaError
-from lambda_arch.scoring import fold_in, nearest_segment, positive_probability, sigmoid, top_titles, wilson
+from lambda_arch.scoring import fold_in, nearest_segment, sigmoid, top_titles, wilson
 from lambda_arch.tiles import MILLION, Profile, Seen, Tile
 
 HOW = FoldIn(reg=0.4, alpha=3.0, floor=0.2, gain=2.0, power=3.0)
@@ -106,12 +106,6 @@ def test_sigmoid_neither_overflows_nor_leaves_its_range(log_odds: float) -> None
     assert sigmoid(log_odds) + sigmoid(-log_odds) == pytest.approx(1)
 
 
-def test_positive_probability_counts_each_known_word_once(small_models: Models) -> None:
-    assert small_models.sentiment is not None
-    assert positive_probability(small_models.sentiment, "Good, good film") == pytest.approx(1 / (1 + math.exp(-1)))
-    assert positive_probability(small_models.sentiment, "unheard of") == 0.5
-
-
 def test_nearest_segment_measures_in_scaled_features(small_models: Models) -> None:
     assert small_models.segment is not None
     profile = Profile(Tile({"view": 1}, history=(seen("a"),)))
@@ -129,5 +123,5 @@ def test_models_survive_their_encoding(small_models: Models) -> None:
 
 
 def test_models_of_another_schema_are_refused_whatever_their_fields() -> None:
-    with pytest.raises(UnknownSchemaError, match="upgrade"):
-        decode_models(msgspec.msgpack.encode({"schema": 2, "recommend": "elsewhere"}))
+    with pytest.raises(UnknownSchemaError, match="models of schema 1"):
+        decode_models(msgspec.msgpack.encode({"schema": 1, "recommend": "elsewhere"}))

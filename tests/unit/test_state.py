@@ -153,9 +153,15 @@ def test_partitions_in_any_interleaving_give_the_same_state(delivery: tuple[list
     assert msgspec.msgpack.encode(after(EMPTY, by_partition)) == msgspec.msgpack.encode(after(EMPTY, log))
 
 
+def _unit_post_tile(post: Post) -> PostTile:
+    return unit_post_tile(post.event_time, True, 0.9)
+
+
 def test_posts_enter_the_same_way() -> None:
     posts = [Post("posts", 0, n, f"p{n}", n % 2, "t", 10 * DAY + n % 2, "") for n in range(3)]
-    state = absorbed(State(), posts, HORIZONS, lambda post: unit_post_tile(post.event_time, 0.9), merge_post_tiles)
+    state = absorbed(
+        State(), posts, HORIZONS, lambda post: unit_post_tile(post.event_time, True, 0.9), merge_post_tiles
+    )
     assert state is not None
     assert (state.counts, state.tiles[10].posts) == (Counts(applied=2, duplicates=1), 2)
     assert decode_state(msgspec.msgpack.encode(state), PostTile) == state
