@@ -97,11 +97,10 @@ def _fields(row: dict[str, object]) -> dict[str, bytes]:
 
 def _scored(entities: list[str], profiles: Sequence[object], records: list[list[Prediction]]) -> pa.RecordBatch:
     said = [record for one in records for record in one]
-    columns = [pa.array([record.use_case for record in said]), pa.array(map(encode, said), pa.string())]
+    columns = [pa.array([record.use_case for record in said], pa.string()), pa.array(map(encode, said), pa.string())]
     lists = pa.ListArray.from_arrays(
         pa.array(accumulate(map(len, records), initial=0), pa.int32()),
         pa.StructArray.from_arrays(columns, fields=list(_RECORD)),
     )
-    return pa.RecordBatch.from_arrays(
-        [pa.array(entities), pa.array(map(msgspec.msgpack.encode, profiles)), lists], schema=_SCORED
-    )
+    encoded = pa.array(map(msgspec.msgpack.encode, profiles), pa.binary())
+    return pa.RecordBatch.from_arrays([pa.array(entities, pa.string()), encoded, lists], schema=_SCORED)
