@@ -1,4 +1,4 @@
-"""Fidelity: how good each layer's answer is by how many of the entity's events it has not seen.
+"""Fidelity and evidence: how good each layer's answer is by how many of the entity's events it has not seen.
 
 For an entity whose events are e1..en in time, the batch layer knows the first k; at lag L the speed layer knows
 the first k + L; truth is what came after (or, for segments and sentiment, what full knowledge gives). Both layers
@@ -7,35 +7,118 @@ answer through the functions that serve. The models that are judged have not see
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from batch.cases import CASES, churn_cases, title_cases, user_cases
+from batch.baselines import recommend_baselines
+from batch.cases import CASES, INCUMBENT, POST, Contest, churn_cases, post_cases, title_cases, user_cases
 from batch.churn import fold, labelled_accounts
+from batch.evidence import Evidence, evidence_of
 from batch.known import Known
+from batch.lags import Bootstrap, ByLag, by_lag
+from batch.panel import Panel, panel
+from batch.replay import LAGS, Replay
+from batch.sentiment import labelled_posts
 from batch.training import JUDGED_FOLD
 from lambda_arch.config import Config
 from lambda_arch.features import unit_tile
-from lambda_arch.fidelity import FidelityTable, Measure
+from lambda_arch.fidelity import FidelityTable, bucket
 from lambda_arch.models import Models
+from lambda_arch.records import USE_CASES, UseCase
+from lambda_arch.tiles import MILLION
 
 LEAST_EVENTS = 10
 LEAST_POSTS = 4
 
 
-def backtest(known: Known, twins: Models, config: Config) -> FidelityTable:
-    """The fidelity table; `twins` are trained like the generation's models, on what is not judged."""
-    settings, history_limit = config.batch, config.features.history_limit
-    users = _sequences(known).mapInArrow(user_cases(twins, settings.backtest, history_limit), CASES)
-    accounts = labelled_accounts(known, settings.churn.horizon_days).where(fold("user_id") == JUDGED_FOLD)
-    customers = accounts.mapInArrow(churn_cases(twins), CASES)
-    titles = _posts_by_title(known).mapInArrow(title_cases(twins, settings.backtest.known_share), CASES)
-    return FidelityTable(twins.generation, _measured(users.unionByName(customers).unionByName(titles)))
+@dataclass(frozen=True)
+class Judged:
+    """Fidelity of tonight's models, of the incumbent's on the same cases, and tonight's evidence by use case."""
+
+    fidelity: FidelityTable
+    of_incumbent: FidelityTable | None
+    evidence: dict[UseCase, Evidence]
 
 
-def _sequences(known: Known) -> DataFrame:
+def backtest(known: Known, twins: Models, incumbent_twins: Models | None, config: Config) -> Judged:
+    """Tonight's models, the incumbent's and the baselines on the same cases.
+
+    `twins` are trained like the models that they stand for, on what is not judged; the incumbent's twins are those
+    that its own night measured.
+    """
+    settings, contest = config.batch.backtest, Contest(twins, incumbent_twins)
+    bootstrap = Bootstrap(settings.resamples, config.batch.seed, settings.least_cases)
+    cases = pa.concat_tables([_unreplayed(known, contest, config), *_replayed(known, contest, config)])
+    panels = {name: found for name in USE_CASES if (found := panel(cases, name))}
+    evidence = {name: evidence_of(name, found, twins, bootstrap) for name, found in panels.items()}
+    return Judged(
+        fidelity=_fidelity(panels, "", twins.generation, bootstrap),
+        of_incumbent=_fidelity(panels, INCUMBENT, twins.generation, bootstrap) if incumbent_twins else None,
+        evidence={name: shown for name, shown in evidence.items() if shown},
+    )
+
+
+def _fidelity(panels: dict[UseCase, Panel], prefix: str, generation: int, bootstrap: Bootstrap) -> FidelityTable:
+    """The table of one contestant; use cases that it has no model for are absent."""
+    lagging = {name: found.where(found.bucket != POST) for name, found in panels.items()}
+    found: dict[UseCase, ByLag] = {
+        name: by_lag(of, prefix, bootstrap) for name, of in lagging.items() if f"{prefix}batch" in of.answers
+    }
+    measures = {str(name): lags.measures for name, lags in found.items()}
+    return FidelityTable(generation, measures, {str(name): lags.gains for name, lags in found.items()})
+
+
+def _unreplayed(known: Known, contest: Contest, config: Config) -> pa.Table:
+    """Cases that no cut moves: of labelled accounts and of labelled posts."""
+    judged = labelled_accounts(known, config.batch.churn.horizon_days).where(fold("user_id") == JUDGED_FOLD)
+    customers = judged.where(_drawn(known, config)).mapInArrow(churn_cases(contest), CASES)
+    labelled = labelled_posts(known.posts, known.labels).where(fold("title_id") == JUDGED_FOLD)
+    return customers.unionByName(labelled.mapInArrow(post_cases(contest), CASES)).toArrow()
+
+
+def _replayed(known: Known, contest: Contest, config: Config) -> Iterator[pa.Table]:
+    """Cases of viewers and titles, cut by cut, until every lag has enough of them."""
+    settings = config.batch.backtest
+    model = contest.challenger.recommend
+    baselines = recommend_baselines(model) if model else None
+    users = _sequences(known.events.where(_drawn(known, config))).persist()
+    titles = _posts_by_title(known).persist()
+    found: Counter[tuple[str, str]] = Counter()
+    for share in (settings.known_share, *settings.later_shares):
+        short = {name: _short(found, name, settings.least_cases) for name in ("recommend", "segment", "sentiment")}
+        of_users, of_titles = sorted({*short["recommend"], *short["segment"]}), short["sentiment"]
+        if not of_users and not of_titles:
+            break
+        replay = Replay(share, settings.targets, config.features.history_limit, of_users)
+        cases = users.mapInArrow(user_cases(contest, baselines, replay), CASES).unionByName(
+            titles.mapInArrow(title_cases(contest, replay._replace(lags=of_titles)), CASES)
+        )
+        table = cases.toArrow()
+        found.update(zip(table["use_case"].to_pylist(), table["bucket"].to_pylist(), strict=True))
+        yield table
+    users.unpersist()
+    titles.unpersist()
+
+
+def _short(found: Counter[tuple[str, str]], use_case: str, least: int) -> list[int]:
+    """The lags of which there are too few cases."""
+    return [lag for lag in LAGS if found[use_case, bucket(lag)] < least]
+
+
+def _drawn(known: Known, config: Config) -> Column:
+    """Whether a user is judged: everybody, or about as many as the settings allow, by their hash."""
+    share = config.batch.backtest.most_users / max(1, known.profiles.count())
+    return F.pmod(F.xxhash64("user_id", F.lit("judged")), F.lit(MILLION)) < F.lit(int(share * MILLION))
+
+
+def _sequences(events: DataFrame) -> DataFrame:
     """(user_id, events): each viewer's events in order of time, as the gate would hand them on."""
-    units = known.events.withColumns(unit_tile()).where(F.col("strength").isNotNull())
+    units = events.withColumns(unit_tile()).where(F.col("strength").isNotNull())
     event = F.struct(
         F.col("time").alias("event_time"), "id_hash", "topic", "partition", "offset", "event_id", "event_type",
         "user_id", "title_id", "watched", "rated", "strength",
@@ -50,19 +133,3 @@ def _posts_by_title(known: Known) -> DataFrame:
     judged = known.posts.where(fold("title_id") == JUDGED_FOLD)
     grouped = judged.groupBy("title_id").agg(F.sort_array(F.collect_list(post)).alias("posts"))
     return grouped.where(F.size("posts") >= LEAST_POSTS)
-
-
-def _measured(cases: DataFrame) -> dict[str, dict[str, dict[str, Measure]]]:
-    grouped = cases.groupBy("use_case", "layer", "bucket").agg(
-        F.avg("value").alias("value"), _standard_error("value").alias("error"), F.count("*").alias("cases")
-    )
-    table: dict[str, dict[str, dict[str, Measure]]] = {}
-    for row in grouped.orderBy("use_case", "layer", "bucket").collect():
-        layer = table.setdefault(row.use_case, {}).setdefault(row.layer, {})
-        layer[row.bucket] = Measure(round(row.value, 6), round(row.error, 6), row.cases)
-    return table
-
-
-def _standard_error(name: str) -> Column:
-    """Of a mean; 1 where a single case tells nothing about the spread."""
-    return F.coalesce(F.try_divide(F.stddev_samp(name), F.sqrt(F.count("*"))), F.lit(1.0))

@@ -1,4 +1,8 @@
-"""The backtest's cases of one entity: what batch, speed and the baseline would have said, against what came."""
+"""The backtest's cases of one entity: what everybody would have said, against what came.
+
+A case is one question put to everybody: to both layers with tonight's models, to both with the incumbent's, and to
+the baselines. All answer the very same cases, so that they can be compared case by case.
+"""
 
 from __future__ import annotations
 
@@ -7,84 +11,126 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
-from lambda_arch.clock import day_of
+from batch.baselines import RecommendBaselines
+from batch.replay import Replay, Viewer
 from lambda_arch.features import profile_of_row
 from lambda_arch.fidelity import bucket
-from lambda_arch.models import Models
-from lambda_arch.posts import PostTile, merge_post_tiles
-from lambda_arch.recipes import Backtest
+from lambda_arch.models import Models, RecommendModel
+from lambda_arch.posts import FEELINGS, PostTile, merge_post_tiles
 from lambda_arch.schemas import ArrowFunction
-from lambda_arch.scoring import churn_probability, nearest_segment, post_tile, top_titles
-from lambda_arch.tiles import Event, Profile, Tile, merge_tiles, profile_of, unit_tile
+from lambda_arch.scoring import churn_probability, feeling, nearest_segment, post_tile, silhouette, top_titles_many
+from lambda_arch.tiles import Event
 
-LAGS = (0, 1, 3, 10, 30)
 CUT = 10
-CASES = "use_case string, layer string, bucket string, value double"
-_CASES = pa.schema(
-    [("use_case", pa.string()), ("layer", pa.string()), ("bucket", pa.string()), ("value", pa.float64())]
+INCUMBENT = "incumbent:"
+POST = "post"
+CASES = (
+    "use_case string, entity string, bucket string, answers map<string,double>, facts map<string,double>, "
+    "listed array<string>"
 )
+_AMOUNTS = pa.map_(pa.string(), pa.float64())
+_CASES = pa.schema([
+    ("use_case", pa.string()), ("entity", pa.string()), ("bucket", pa.string()), ("answers", _AMOUNTS),
+    ("facts", _AMOUNTS), ("listed", pa.list_(pa.string())),
+])  # fmt: skip
 _FLOOR = 1e-6
 
 
 class Case(NamedTuple):
-    """One measured answer."""
+    """One question, and the quality (higher is better) of each answer by who gave it.
+
+    By name: `batch`, `speed`, the same after INCUMBENT, and the baselines. `bucket` is that of the lag, or POST for a
+    single post. `facts` and `listed` are of tonight's models where batch and speed know the same.
+    """
 
     use_case: str
-    layer: str
+    entity: str
     bucket: str
-    value: float
+    answers: dict[str, float]
+    facts: dict[str, float]
+    listed: Sequence[str] = ()
 
 
-def user_cases(models: Models, settings: Backtest, history_limit: int) -> ArrowFunction:
+class Contest(NamedTuple):
+    """Who answers: tonight's models and, where there are any, the incumbent's; neither has seen what is judged."""
+
+    challenger: Models
+    incumbent: Models | None = None
+
+    def of(self, use_case: str) -> dict[str, Any]:
+        """The models of a use case by the prefix of their answers; none where tonight has none."""
+        found = {"": getattr(self.challenger, use_case), INCUMBENT: getattr(self.incumbent, use_case, None)}
+        return {prefix: model for prefix, model in found.items() if model is not None} if found[""] is not None else {}
+
+
+def user_cases(contest: Contest, baselines: RecommendBaselines | None, replay: Replay) -> ArrowFunction:
     """(user_id, events) -> cases of recommend and segment at every lag the viewer's events allow."""
 
     def of_row(row: Mapping[str, Any]) -> Iterator[Case]:
         events = [msgspec.convert(event, Event) for event in row["events"]]
-        first = int(len(events) * settings.known_share)
-        full = _profile(events, models, history_limit)
-        batch = _profile(events[:first], models, history_limit)
-        for lag in [lag for lag in LAGS if first + lag < len(events)]:
-            speed = _profile(events[: first + lag], models, history_limit)
-            coming = _coming(speed, events[first + lag :], settings.targets)
-            yield from _recommend_cases(models, batch, speed, coming, bucket(lag))
-            yield from _segment_cases(models, batch, speed, full, bucket(lag))
+        viewers = list(replay.viewers(events, contest.challenger.genres))
+        for viewer, listed in zip(viewers, _lists(contest, viewers), strict=True):
+            yield from _recommend_case(baselines, row["user_id"], viewer, listed)
+            yield from _segment_case(contest, row["user_id"], viewer)
 
     return _cases(of_row)
 
 
-def churn_cases(models: Models) -> ArrowFunction:
+def churn_cases(contest: Contest) -> ArrowFunction:
     """Labelled accounts -> cases at lag 0 (both know the account) and 1 (batch has not seen it: the base rate)."""
+    models = contest.of("churn")
 
     def of_row(row: Mapping[str, Any]) -> Iterator[Case]:
-        if models.churn is None:
-            return
-        told = minus_log_loss(
-            churn_probability(models.churn, profile_of_row(dict(row)), models.horizon), row["churned"]
-        )
-        base = minus_log_loss(models.churn.base_rate, row["churned"])
-        for lag in (0, 1):
-            yield Case("churn", "batch", bucket(lag), base if lag else told)
-            yield Case("churn", "speed", bucket(lag), told)
-            yield Case("churn", "baseline", bucket(lag), base)
+        profile, now, churned = profile_of_row(dict(row)), contest.challenger.horizon, bool(row["churned"])
+        told = {prefix: churn_probability(model, profile, now) for prefix, model in models.items()}
+        for lag in (0, 1) if models else ():
+            said = {f"{prefix}speed": probability for prefix, probability in told.items()}
+            said |= {f"{prefix}batch": models[prefix].base_rate if lag else told[prefix] for prefix in told}
+            said["base_rate"] = models[""].base_rate
+            answers = {name: minus_log_loss(probability, churned) for name, probability in said.items()}
+            facts = {"probability": told[""], "happened": float(churned)}
+            yield Case("churn", row["user_id"], bucket(lag), answers, {} if lag else facts)
 
     return _cases(of_row)
 
 
-def title_cases(models: Models, known_share: float) -> ArrowFunction:
+def title_cases(contest: Contest, replay: Replay) -> ArrowFunction:
     """(title_id, posts) -> cases of sentiment at every lag the title's posts allow."""
+    models = contest.of("sentiment")
 
     def of_row(row: Mapping[str, Any]) -> Iterator[Case]:
-        model = models.sentiment
-        if model is None:
+        tiles = {
+            prefix: [post_tile(model, post["event_time"], post["text"]) for post in row["posts"]]
+            for prefix, model in models.items()
+        }  # fmt: skip
+        first, cuts = replay.first(len(row["posts"])), replay.cuts(len(row["posts"]))
+        for lag, known in cuts if models else ():
+            answers = {}
+            for prefix, of_model in tiles.items():
+                full = _share(of_model)
+                answers[f"{prefix}batch"] = 1 - abs(_share(of_model[:first]) - full)
+                answers[f"{prefix}speed"] = 1 - abs(_share(of_model[:known]) - full)
+            answers["overall_share"] = 1 - abs(models[""].positive_share - _share(tiles[""]))
+            yield Case("sentiment", row["title_id"], bucket(lag), answers, {})
+
+    return _cases(of_row)
+
+
+def post_cases(contest: Contest) -> ArrowFunction:
+    """Labelled posts (title_id, text, feeling) -> cases of bucket POST: whether each was told right."""
+    models = contest.of("sentiment")
+
+    def of_row(row: Mapping[str, Any]) -> Iterator[Case]:
+        told = {f"{prefix}batch": feeling(model, row["text"]) for prefix, model in models.items()}
+        if not told:
             return
-        tiles = [post_tile(model, post["event_time"], post["text"]) for post in row["posts"]]
-        first, full = int(len(tiles) * known_share), _share(tiles)
-        for lag in [lag for lag in LAGS if first + lag < len(tiles)]:
-            yield Case("sentiment", "batch", bucket(lag), 1 - abs(_share(tiles[:first]) - full))
-            yield Case("sentiment", "speed", bucket(lag), 1 - abs(_share(tiles[: first + lag]) - full))
-            yield Case("sentiment", "baseline", bucket(lag), 1 - abs(model.positive_share - full))
+        majority = models[""].classes[int(np.argmax(models[""].shares))]
+        right = {name: float(said == row["feeling"]) for name, said in {**told, "majority": majority}.items()}
+        facts = {"told": float(FEELINGS.index(told["batch"])), "felt": float(FEELINGS.index(row["feeling"]))}
+        yield Case("sentiment", row["title_id"], POST, right, facts)
 
     return _cases(of_row)
 
@@ -97,48 +143,55 @@ def ndcg(listed: Sequence[str], relevant: Iterable[str], cut: int = CUT) -> floa
     return gain / ideal if ideal else 0.0
 
 
+def recall(listed: Sequence[str], relevant: Iterable[str], cut: int = CUT) -> float:
+    """Share of the relevant that is among the first `cut`."""
+    wanted = set(relevant)
+    return len(wanted & set(listed[:cut])) / len(wanted) if wanted else 0.0
+
+
 def minus_log_loss(probability: float, happened: bool) -> float:
     """Logarithm of the probability given to what happened: 0 is perfect, and higher is better."""
     return math.log(max(_FLOOR, probability if happened else 1 - probability))
 
 
-def _recommend_cases(models: Models, batch: Profile, speed: Profile, coming: list[str], at: str) -> Iterator[Case]:
-    if models.recommend is None or not coming:
+def _recommend_case(
+    baselines: RecommendBaselines | None, user_id: str, viewer: Viewer, layers: dict[str, list[str]]
+) -> Iterator[Case]:
+    if baselines is None or not viewer.coming:
         return
-    seen = {entry.title for entry in speed.lifetime.history}
-    popular = [models.recommend.titles[row] for row in models.recommend.popular[: len(seen) + CUT]]
-    answers = {
-        "batch": [title for title, _ in top_titles(models.recommend, batch.lifetime.history, CUT)],
-        "speed": [title for title, _ in top_titles(models.recommend, speed.lifetime.history, CUT)],
-        "baseline": [title for title in popular if title not in seen],
-    }
-    for layer, listed in answers.items():
-        yield Case("recommend", layer, at, ndcg(listed, coming))
+    lists = layers | baselines.lists(viewer.speed.lifetime.history, CUT)
+    answers = {name: ndcg(listed, viewer.coming) for name, listed in lists.items()}
+    own = [] if viewer.lag else layers["batch"]
+    facts = {} if viewer.lag else {"recall": recall(own, viewer.coming)}
+    yield Case("recommend", user_id, bucket(viewer.lag), answers, facts, own)
 
 
-def _segment_cases(models: Models, batch: Profile, speed: Profile, full: Profile, at: str) -> Iterator[Case]:
-    model = models.segment
-    if model is None:
+def _segment_case(contest: Contest, user_id: str, viewer: Viewer) -> Iterator[Case]:
+    models, now = contest.of("segment"), contest.challenger.horizon
+    if not models:
         return
-    truth = nearest_segment(model, full, models.horizon)[0]
-    largest = max(range(len(model.sizes)), key=lambda number: model.sizes[number])
-    yield Case("segment", "batch", at, float(nearest_segment(model, batch, models.horizon)[0] == truth))
-    yield Case("segment", "speed", at, float(nearest_segment(model, speed, models.horizon)[0] == truth))
-    yield Case("segment", "baseline", at, float(largest == truth))
+    answers = {}
+    for prefix, model in models.items():
+        truth = nearest_segment(model, viewer.full, now)[0]
+        answers[f"{prefix}batch"] = float(nearest_segment(model, viewer.batch, now)[0] == truth)
+        answers[f"{prefix}speed"] = float(nearest_segment(model, viewer.speed, now)[0] == truth)
+    own = models[""]
+    largest = max(range(len(own.sizes)), key=lambda number: own.sizes[number])
+    answers["largest"] = float(largest == nearest_segment(own, viewer.full, now)[0])
+    facts = {} if viewer.lag else {"silhouette": silhouette(own, viewer.full, now)}
+    yield Case("segment", user_id, bucket(viewer.lag), answers, facts)
 
 
-def _profile(events: Sequence[Event], models: Models, history_limit: int) -> Profile:
-    days: dict[int, list[Tile]] = {}
-    for event in events:
-        days.setdefault(day_of(event.event_time), []).append(unit_tile(event, models.genres))
-    return profile_of({day: merge_tiles(tiles, history_limit) for day, tiles in days.items()}, history_limit)
-
-
-def _coming(seen: Profile, events: Sequence[Event], targets: int) -> list[str]:
-    """The next titles that are new to the viewer."""
-    known = {entry.title for entry in seen.lifetime.history}
-    titles = dict.fromkeys(event.title_id for event in events if event.title_id and event.title_id not in known)
-    return list(titles)[:targets]
+def _lists(contest: Contest, viewers: Sequence[Viewer]) -> list[dict[str, list[str]]]:
+    """What both layers recommend at each lag, by who answers; all lags are asked about together."""
+    models: dict[str, RecommendModel] = contest.of("recommend")
+    histories = [profile.lifetime.history for viewer in viewers for profile in (viewer.batch, viewer.speed)]
+    listed: list[dict[str, list[str]]] = [{} for _ in viewers]
+    for prefix, model in models.items():
+        best = [[title for title, _ in titles] for titles in top_titles_many(model, histories, CUT)]
+        for place, answers in enumerate(listed):
+            answers |= {f"{prefix}batch": best[2 * place], f"{prefix}speed": best[2 * place + 1]}
+    return listed
 
 
 def _share(tiles: Sequence[PostTile]) -> float:
@@ -149,7 +202,9 @@ def _share(tiles: Sequence[PostTile]) -> float:
 def _cases(of_row: Callable[[Mapping[str, Any]], Iterator[Case]]) -> ArrowFunction:
     def cases(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            found = [case._asdict() for row in batch.to_pylist() for case in of_row(row)]
-            yield pa.RecordBatch.from_pylist(found, _CASES)
+            found = [case for row in batch.to_pylist() for case in of_row(row)]
+            rows = [{**case._asdict(), "answers": [*case.answers.items()], "facts": [*case.facts.items()]}
+                    for case in found]  # fmt: skip
+            yield pa.RecordBatch.from_pylist(rows, _CASES)
 
     return cases

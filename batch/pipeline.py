@@ -66,7 +66,7 @@ def run_night(lake: Lake, store: Store, config: Config, horizon: int, say: Progr
         models = trained(everything(known, config), chosen, number)
     with stages("backtest"):
         twins = trained(earlier, chosen, number)
-        fidelity = backtest(known, twins, config)
+        fidelity = backtest(known, twins, None, config).fidelity
     with stages("score"):
         scored = score(known, models, config).persist()
         size = Size(users, scored.where(F.col("entity").startswith("t:")).count())

@@ -18,23 +18,35 @@ METRICS: dict[UseCase, str] = {
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """A measured quality (higher is better), its standard error and the number of cases."""
+    """A measured quality (higher is better), its standard error and the number of cases.
+
+    `borrowed` names the buckets whose cases were pooled with the bucket's own, which are too few.
+    """
 
     value: float
     standard_error: float
     cases: int
+    borrowed: tuple[str, ...] = ()
 
 
 class FidelityTable(msgspec.Struct, frozen=True):
-    """Measures by use case, layer and lag bucket; a bucket nobody could measure is absent."""
+    """Measures by use case, layer (or baseline) and lag bucket; a bucket nobody could measure is absent.
+
+    `gains` are speed's less batch's by use case and bucket, on the same cases: their error is the difference's.
+    """
 
     generation: int
     measures: dict[str, dict[str, dict[str, Measure]]]
+    gains: dict[str, dict[str, Measure]] = {}
     schema: int = SCHEMA
 
     def of(self, use_case: UseCase, layer: Layer, lag: int) -> Measure | None:
         """The measure at a lag, or None where the backtest had no case."""
         return self.measures.get(use_case, {}).get(layer, {}).get(bucket(lag))
+
+    def gain(self, use_case: UseCase, lag: int) -> Measure | None:
+        """What the speed layer measures above the batch layer at a lag, or None where the backtest had no case."""
+        return self.gains.get(use_case, {}).get(bucket(lag))
 
 
 def bucket(lag: int) -> str:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -79,10 +79,26 @@ class Sentiment(Recipe):
 
 
 class Backtest(Section):
-    """How fidelity is measured."""
+    """How fidelity is measured.
 
-    known_share: float
-    targets: int
+    Of each viewer's events, or title's posts, the first `known_share` are known, to the models that are judged as well;
+    where that gives fewer than `least_cases` at some lag, the `later_shares` give further cases. Cuts before
+    `known_share` would judge models by what they were trained on.
+    """
+
+    known_share: float = Field(gt=0, lt=1)
+    later_shares: tuple[float, ...]
+    targets: int = Field(ge=1)
+    least_cases: int = Field(ge=1)
+    most_users: int = Field(ge=2)
+    resamples: int = Field(ge=1000)
+
+    @model_validator(mode="after")
+    def _later_is_later(self) -> Self:
+        shares = [self.known_share, *self.later_shares, 1.0]
+        if any(later <= earlier for earlier, later in itertools.pairwise(shares)):
+            raise ValueError(f"later_shares must rise from known_share = {self.known_share} to below 1")
+        return self
 
 
 class Batch(Section):

@@ -57,9 +57,19 @@ def churn_probability(model: ChurnModel, profile: Profile, now: int) -> float:
 
 def nearest_segment(model: SegmentModel, profile: Profile, now: int) -> tuple[int, float]:
     """The nearest centre's number and the distance to it, in scaled features."""
-    scaled = (model.vector(profile, now) - model.mean) / model.scale
-    distances = np.linalg.norm(model.centres - scaled, axis=1)
+    distances = _to_centres(model, profile, now)
     return int(distances.argmin()), float(distances.min())
+
+
+def silhouette(model: SegmentModel, profile: Profile, now: int) -> float:
+    """How much nearer the nearest centre is than the next, 0 to 1 (simplified silhouette: Hruschka et al. 2004)."""
+    nearest, following = [*np.sort(_to_centres(model, profile, now)), np.inf][:2]
+    return float(1 - nearest / following) if following > 0 else 0.0
+
+
+def _to_centres(model: SegmentModel, profile: Profile, now: int) -> NDArray[np.float64]:
+    scaled = (model.vector(profile, now) - model.mean) / model.scale
+    return np.asarray(np.linalg.norm(model.centres - scaled, axis=1), dtype=np.float64)
 
 
 def feeling_probabilities(model: SentimentModel, text: str) -> NDArray[np.float64]:

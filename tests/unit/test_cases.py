@@ -11,18 +11,32 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch.cases import Case, churn_cases, minus_log_loss, ndcg, title_cases, user_cases
+from batch.baselines import recommend_baselines
+from batch.cases import (
+    INCUMBENT,
+    POST,
+    Case,
+    Contest,
+    churn_cases,
+    minus_log_loss,
+    ndcg,
+    post_cases,
+    recall,
+    title_cases,
+    user_cases,
+)
+from batch.replay import Replay
 from lambda_arch.clock import DAY, HOUR
-from lambda_arch.config import load_config
 from lambda_arch.models import FoldIn, Models, RecommendModel, SegmentModel
+from lambda_arch.posts import FEELINGS
 from lambda_arch.schemas import ArrowFunction
 from lambda_arch.scoring import sigmoid
-from lambda_arch.tiles import MILLION
+from lambda_arch.tiles import MILLION, Event
 
-SETTINGS = load_config({}).batch.backtest.model_copy(update={"known_share": 0.6, "targets": 10})
-LIMIT = 2000
+REPLAY = Replay(known_share=0.6, targets=10, history_limit=2000)
 TITLES = [f"t{number:03}" for number in range(120)]
-LAYERS = ("batch", "speed", "baseline")
+LAYERS = ("batch", "speed")
+BASELINES = {"recommend": "popular", "segment": "largest", "sentiment": "overall_share", "churn": "base_rate"}
 
 
 def models(small: Models) -> Models:
@@ -53,19 +67,22 @@ def viewer(titles: Sequence[str]) -> pa.RecordBatch:
 
 
 def cases(function: ArrowFunction, *batches: pa.RecordBatch) -> list[Case]:
-    return [Case(**row) for batch in function(iter(batches)) for row in batch.to_pylist()]
+    rows = [row for batch in function(iter(batches)) for row in batch.to_pylist()]
+    return [Case(**{**row, "answers": dict(row["answers"]), "facts": dict(row["facts"])}) for row in rows]
 
 
-def of_viewer(small: Models, titles: Sequence[str]) -> list[Case]:
-    return cases(user_cases(models(small), SETTINGS, LIMIT), viewer(titles))
+def of_viewer(small: Models, titles: Sequence[str], replay: Replay = REPLAY) -> list[Case]:
+    own = models(small)
+    assert own.recommend is not None
+    return cases(user_cases(Contest(own), recommend_baselines(own.recommend), replay), viewer(titles))
 
 
 def values(found: Sequence[Case], use_case: str, layer: str) -> dict[str, list[float]]:
     """A layer's values by bucket, in order of lag."""
     by_bucket: dict[str, list[float]] = {}
     for case in found:
-        if (case.use_case, case.layer) == (use_case, layer):
-            by_bucket.setdefault(case.bucket, []).append(case.value)
+        if case.use_case == use_case:
+            by_bucket.setdefault(case.bucket, []).append(case.answers[layer])
     return by_bucket
 
 
@@ -93,7 +110,7 @@ def test_a_lag_is_measured_where_an_event_is_left_to_come(
 ) -> None:
     found = of_viewer(small_models, TITLES[:events])
     for use_case in ("recommend", "segment"):
-        for layer in LAYERS:
+        for layer in (*LAYERS, BASELINES[use_case]):
             assert list(values(found, use_case, layer)) == buckets
             assert all(len(measured) == 1 for measured in values(found, use_case, layer).values())
 
@@ -131,16 +148,15 @@ def test_who_only_sees_again_what_was_seen_gives_no_case_of_recommend(small_mode
 
 
 def test_targets_are_at_most_as_many_as_configured(small_models: Models) -> None:
-    settings = SETTINGS.model_copy(update={"targets": 2})
-    found = cases(user_cases(models(small_models), settings, LIMIT), viewer(TITLES[:20]))
+    found = of_viewer(small_models, TITLES[:20], REPLAY._replace(targets=2))
     assert values(found, "recommend", "batch")["1"] == [pytest.approx(gain([1, 2], 2))]
 
 
 def test_the_baseline_is_the_popular_titles_that_were_not_seen(small_models: Models) -> None:
     """The most popular are the last titles: a viewer of those who comes to the tenth from the end finds it first."""
     backwards = list(reversed(TITLES))
-    assert values(of_viewer(small_models, backwards[:20]), "recommend", "baseline")["0"] == [pytest.approx(1.0)]
-    assert values(of_viewer(small_models, TITLES[:20]), "recommend", "baseline")["0"] == [0.0]
+    assert values(of_viewer(small_models, backwards[:20]), "recommend", "popular")["0"] == [pytest.approx(1.0)]
+    assert values(of_viewer(small_models, TITLES[:20]), "recommend", "popular")["0"] == [0.0]
 
 
 def test_a_segment_is_right_where_it_is_that_of_the_whole_history(small_models: Models) -> None:
@@ -148,7 +164,7 @@ def test_a_segment_is_right_where_it_is_that_of_the_whole_history(small_models: 
     found = of_viewer(small_models, TITLES[:25])
     assert values(found, "segment", "batch") == {"0": [0.0], "1": [0.0], "2-4": [0.0]}
     assert values(found, "segment", "speed") == {"0": [0.0], "1": [1.0], "2-4": [1.0]}
-    assert values(found, "segment", "baseline") == {"0": [0.0], "1": [0.0], "2-4": [0.0]}
+    assert values(found, "segment", "largest") == {"0": [0.0], "1": [0.0], "2-4": [0.0]}
 
 
 @pytest.mark.parametrize("events", [10, 25, 80])
@@ -161,9 +177,11 @@ def test_both_layers_say_the_same_of_a_viewer_with_nothing_unseen(small_models: 
 
 def test_without_models_there_are_no_cases(small_models: Models) -> None:
     none = msgspec.structs.replace(small_models, recommend=None, segment=None, churn=None, sentiment=None)
-    assert cases(user_cases(none, SETTINGS, LIMIT), viewer(TITLES[:20])) == []
-    assert cases(churn_cases(none), customers([(3, True)])) == []
-    assert cases(title_cases(none, 0.6), title(["good"] * 5)) == []
+    for contest in (Contest(none), Contest(none, small_models)):
+        assert cases(user_cases(contest, None, REPLAY), viewer(TITLES[:20])) == []
+        assert cases(churn_cases(contest), customers([(3, True)])) == []
+        assert cases(title_cases(contest, REPLAY), title(["good"] * 5)) == []
+        assert cases(post_cases(contest), labelled([("a", "good", "positive")])) == []
 
 
 def customers(tenures: Sequence[tuple[int, bool]]) -> pa.RecordBatch:
@@ -195,17 +213,17 @@ def customers(tenures: Sequence[tuple[int, bool]]) -> pa.RecordBatch:
 def test_a_customer_whom_the_night_has_not_seen_has_the_base_rate_there_and_the_model_in_the_speed_layer(
     small_models: Models, tenure: int, churned: bool
 ) -> None:
-    found = cases(churn_cases(small_models), customers([(tenure, churned)]))
+    found = cases(churn_cases(Contest(small_models)), customers([(tenure, churned)]))
     told = sigmoid(0.5 - 0.1 * tenure)
     model, base = (math.log(p if churned else 1 - p) for p in (told, 0.27))
     assert values(found, "churn", "batch") == {"0": [pytest.approx(model)], "1": [pytest.approx(base)]}
     assert values(found, "churn", "speed") == {"0": [pytest.approx(model)], "1": [pytest.approx(model)]}
-    assert values(found, "churn", "baseline") == {"0": [pytest.approx(base)], "1": [pytest.approx(base)]}
+    assert values(found, "churn", "base_rate") == {"0": [pytest.approx(base)], "1": [pytest.approx(base)]}
 
 
 def test_every_customer_of_every_batch_is_measured(small_models: Models) -> None:
-    found = cases(churn_cases(small_models), customers([(1, True), (2, False)]), customers([(3, True)]))
-    assert len(found) == 3 * 2 * 3
+    found = cases(churn_cases(Contest(small_models)), customers([(1, True), (2, False)]), customers([(3, True)]))
+    assert [(case.entity, case.bucket) for case in found] == [(f"c{n}", at) for n in (0, 1, 0) for at in ("0", "1")]
 
 
 def title(texts: Sequence[str]) -> pa.RecordBatch:
@@ -216,14 +234,14 @@ def title(texts: Sequence[str]) -> pa.RecordBatch:
 
 def test_a_title_is_judged_by_the_share_that_all_its_posts_have(small_models: Models) -> None:
     """Six good posts, then four bad ones: in full 0.6, known 1.0, and with 1 or 3 more 6/7 and 6/9."""
-    found = cases(title_cases(small_models, 0.6), title(["good"] * 6 + ["bad"] * 4))
+    found = cases(title_cases(Contest(small_models), REPLAY), title(["good"] * 6 + ["bad"] * 4))
     assert values(found, "sentiment", "batch") == {name: [pytest.approx(0.6)] for name in ("0", "1", "2-4")}
     assert values(found, "sentiment", "speed") == {
         "0": [pytest.approx(0.6)],
         "1": [pytest.approx(1 - (6 / 7 - 0.6))],
         "2-4": [pytest.approx(1 - (6 / 9 - 0.6))],
     }
-    assert values(found, "sentiment", "baseline") == {name: [pytest.approx(1.0)] for name in ("0", "1", "2-4")}
+    assert values(found, "sentiment", "overall_share") == {name: [pytest.approx(1.0)] for name in ("0", "1", "2-4")}
 
 
 @pytest.mark.parametrize(
@@ -237,15 +255,86 @@ def test_a_title_is_judged_by_the_share_that_all_its_posts_have(small_models: Mo
     ],
 )
 def test_a_title_s_lags_leave_a_post_to_come(small_models: Models, posts: int, buckets: list[str]) -> None:
-    found = cases(title_cases(small_models, 0.6), title((["good", "bad"] * posts)[:posts]))
-    assert {layer: list(values(found, "sentiment", layer)) for layer in LAYERS} == dict.fromkeys(LAYERS, buckets)
+    found = cases(title_cases(Contest(small_models), REPLAY), title((["good", "bad"] * posts)[:posts]))
+    said = (*LAYERS, "overall_share")
+    assert {layer: list(values(found, "sentiment", layer)) for layer in said} == dict.fromkeys(said, buckets)
     assert values(found, "sentiment", "batch")["0"] == values(found, "sentiment", "speed")["0"]
 
 
 def test_a_title_of_which_nothing_was_known_counts_as_undecided(small_models: Models) -> None:
-    found = cases(title_cases(small_models, 0.1), title(["good"] * 5))
+    found = cases(title_cases(Contest(small_models), REPLAY._replace(known_share=0.1)), title(["good"] * 5))
     assert values(found, "sentiment", "batch")["0"] == [0.5]
     assert values(found, "sentiment", "speed")["1"] == [1.0]
+
+
+def labelled(posts: Sequence[tuple[str, str, str]]) -> pa.RecordBatch:
+    """Posts of titles, with what people felt."""
+    return pa.RecordBatch.from_pylist([{"title_id": name, "text": text, "feeling": felt} for name, text, felt in posts])
+
+
+def test_a_labelled_post_is_told_right_or_not(small_models: Models) -> None:
+    found = cases(post_cases(Contest(small_models)), labelled([("a", "good", "positive"), ("b", "good", "negative")]))
+    assert [(case.entity, case.bucket) for case in found] == [("a", POST), ("b", POST)]
+    assert [case.answers for case in found] == [{"batch": 1.0, "majority": 1.0}, {"batch": 0.0, "majority": 0.0}]
+    positive, negative = (float(FEELINGS.index(name)) for name in ("positive", "negative"))
+    assert [case.facts for case in found] == [
+        {"told": positive, "felt": positive},
+        {"told": positive, "felt": negative},
+    ]
+
+
+def test_the_incumbent_answers_the_very_same_cases_and_baselines_answer_once(small_models: Models) -> None:
+    """An incumbent that prefers the last titles, has one segment and knows no word is right and wrong elsewhere."""
+    own = models(small_models)
+    assert own.recommend and own.segment and own.sentiment and own.churn
+    replaced = msgspec.structs.replace
+    other = replaced(
+        own,
+        recommend=replaced(own.recommend, factors=own.recommend.factors[::-1]),
+        segment=replaced(own.segment, centres=own.segment.centres[:1]),
+        churn=replaced(own.churn, coefficients=np.array([0.0])),
+        sentiment=replaced(own.sentiment, vocabulary=[], weights=np.zeros((0, 2)), prior=np.array([1.0, 0.0])),
+    )  # fmt: skip
+    contest, baselines = Contest(own, other), recommend_baselines(own.recommend)
+    rows: list[tuple[ArrowFunction, ArrowFunction, pa.RecordBatch]] = [
+        (user_cases(Contest(own), baselines, REPLAY), user_cases(contest, baselines, REPLAY), viewer(TITLES[:80])),
+        (churn_cases(Contest(own)), churn_cases(contest), customers([(3, True), (40, False)])),
+        (title_cases(Contest(own), REPLAY), title_cases(contest, REPLAY), title(["good"] * 6 + ["bad"] * 4)),
+        (
+            post_cases(Contest(own)),
+            post_cases(contest),
+            labelled([("a", "good", "positive"), ("b", "bad", "negative")]),
+        ),
+    ]
+    for alone, together, batch in rows:
+        both = cases(together, batch)
+        own_part = [case._replace(answers=_not_incumbent(case.answers)) for case in both]
+        assert own_part == cases(alone, batch)
+        assert all(any(name.startswith(INCUMBENT) for name in case.answers) for case in both)
+        assert any(case.answers[f"{INCUMBENT}batch"] != case.answers["batch"] for case in both)
+
+
+def _not_incumbent(answers: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in answers.items() if not name.startswith(INCUMBENT)}
+
+
+def test_profiles_that_grow_by_merging_are_those_built_at_once(small_models: Models) -> None:
+    titles = [TITLES[(place * 37) % 90] for place in range(80)]
+    [row] = viewer(titles).to_pylist()
+    events = [msgspec.convert(event, Event) for event in row["events"]]
+    replay, genres = REPLAY._replace(history_limit=20), small_models.genres
+    seen = list(replay.viewers(events, genres))
+    assert [found.lag for found in seen] == [0, 1, 3, 10, 30]
+    for found in seen:
+        assert found.batch == replay.profile(events[:48], genres)
+        assert found.speed == replay.profile(events[: 48 + found.lag], genres)
+        assert found.full == replay.profile(events, genres)
+
+
+def test_recall_is_the_share_of_what_came_that_was_listed() -> None:
+    assert recall(["a", "b", "c"], ["c", "d"]) == 0.5
+    assert recall(["a"] * 10 + ["c"], ["c"]) == 0.0
+    assert recall([], []) == 0.0
 
 
 @pytest.mark.parametrize(
