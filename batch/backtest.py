@@ -74,9 +74,9 @@ def _fidelity(panels: dict[UseCase, Panel], prefix: str, generation: int, bootst
 
 
 def _unreplayed(known: Known, contest: Contest, config: Config) -> pa.Table:
-    """Cases that no cut moves: of labelled accounts and of labelled posts."""
-    judged = labelled_accounts(known, config.batch.churn.horizon_days).where(fold("user_id") == JUDGED_FOLD)
-    customers = judged.where(_drawn(known, config)).mapInArrow(churn_cases(contest), CASES)
+    """Cases that no cut moves: of customers at the moment from which their label counts, and of labelled posts."""
+    replay = _replay(config, config.batch.backtest.known_share)
+    customers = _customers(known, config).mapInArrow(churn_cases(contest, replay), CASES)
     labelled = labelled_posts(known.posts, known.labels).where(fold("title_id") == JUDGED_FOLD)
     return customers.unionByName(labelled.mapInArrow(post_cases(contest), CASES)).toArrow()
 
@@ -94,7 +94,7 @@ def _replayed(known: Known, contest: Contest, config: Config) -> Iterator[pa.Tab
         of_users, of_titles = sorted({*short["recommend"], *short["segment"]}), short["sentiment"]
         if not of_users and not of_titles:
             break
-        replay = Replay(share, settings.targets, config.features.history_limit, of_users)
+        replay = _replay(config, share)._replace(lags=of_users)
         cases = users.mapInArrow(user_cases(contest, baselines, replay), CASES).unionByName(
             titles.mapInArrow(title_cases(contest, replay._replace(lags=of_titles)), CASES)
         )
@@ -116,15 +116,35 @@ def _drawn(known: Known, config: Config) -> Column:
     return F.pmod(F.xxhash64("user_id", F.lit("judged")), F.lit(MILLION)) < F.lit(int(share * MILLION))
 
 
+def _replay(config: Config, known_share: float) -> Replay:
+    return Replay(known_share, config.batch.backtest.targets, config.features.history_limit)
+
+
 def _sequences(events: DataFrame) -> DataFrame:
-    """(user_id, events): each viewer's events in order of time, as the gate would hand them on."""
+    """(user_id, events): each viewer's events of what was seen, in order of time."""
     units = events.withColumns(unit_tile()).where(F.col("strength").isNotNull())
+    grouped = units.groupBy("user_id").agg(_in_order().alias("events"))
+    return grouped.where(F.size("events") >= LEAST_EVENTS)
+
+
+def _customers(known: Known, config: Config) -> DataFrame:
+    """(user_id, since, churned, events): the judged customers, with all that they did up to the label's moment."""
+    labelled = labelled_accounts(known, config.batch.churn.horizon_days).where(fold("user_id") == JUDGED_FOLD)
+    judged = labelled.where(_drawn(known, config)).select(
+        "user_id", "churned", F.col("lifetime.account.time").alias("since")
+    )
+    units = known.events.withColumns(unit_tile()).join(F.broadcast(judged), on="user_id", how="inner")
+    earlier = units.where(F.col("time") <= F.col("since")).groupBy("user_id", "since", "churned")
+    return earlier.agg(_in_order().alias("events"))
+
+
+def _in_order() -> Column:
+    """Events in order of time, as the gate would hand them on; attributes as entries, for maps cannot be sorted."""
     event = F.struct(
         F.col("time").alias("event_time"), "id_hash", "topic", "partition", "offset", "event_id", "event_type",
-        "user_id", "title_id", "watched", "rated", "strength",
+        "user_id", "title_id", "watched", "rated", "strength", F.map_entries("attributes").alias("attributes"),
     )  # fmt: skip
-    grouped = units.groupBy("user_id").agg(F.sort_array(F.collect_list(event)).alias("events"))
-    return grouped.where(F.size("events") >= LEAST_EVENTS)
+    return F.sort_array(F.collect_list(event))
 
 
 def _posts_by_title(known: Known) -> DataFrame:

@@ -10,19 +10,17 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
 from batch.baselines import RecommendBaselines
-from batch.replay import Replay, Viewer
-from lambda_arch.features import profile_of_row
+from batch.replay import Replay, Viewer, events_of
 from lambda_arch.fidelity import bucket
-from lambda_arch.models import Models, RecommendModel
+from lambda_arch.models import ChurnModel, Models, RecommendModel
 from lambda_arch.posts import FEELINGS, PostTile, merge_post_tiles
 from lambda_arch.schemas import ArrowFunction
 from lambda_arch.scoring import churn_probability, feeling, nearest_segment, post_tile, silhouette, top_titles_many
-from lambda_arch.tiles import Event
+from lambda_arch.tiles import Profile
 
 CUT = 10
 INCUMBENT = "incumbent:"
@@ -70,8 +68,7 @@ def user_cases(contest: Contest, baselines: RecommendBaselines | None, replay: R
     """(user_id, events) -> cases of recommend and segment at every lag the viewer's events allow."""
 
     def of_row(row: Mapping[str, Any]) -> Iterator[Case]:
-        events = [msgspec.convert(event, Event) for event in row["events"]]
-        viewers = list(replay.viewers(events, contest.challenger.genres))
+        viewers = list(replay.viewers(events_of(row["events"]), contest.challenger.genres))
         for viewer, listed in zip(viewers, _lists(contest, viewers), strict=True):
             yield from _recommend_case(baselines, row["user_id"], viewer, listed)
             yield from _segment_case(contest, row["user_id"], viewer)
@@ -79,20 +76,28 @@ def user_cases(contest: Contest, baselines: RecommendBaselines | None, replay: R
     return _cases(of_row)
 
 
-def churn_cases(contest: Contest) -> ArrowFunction:
-    """Labelled accounts -> cases at lag 0 (both know the account) and 1 (batch has not seen it: the base rate)."""
+def churn_cases(contest: Contest, replay: Replay) -> ArrowFunction:
+    """(user_id, since, churned, events up to `since`) -> cases at every lag that the customer's events allow.
+
+    Both layers are asked at the moment from which the label counts: speed knows all events, batch all but the last.
+    Who has no account there has the base rate, as in service.
+    """
     models = contest.of("churn")
 
+    def told(model: ChurnModel, profile: Profile, now: int) -> float:
+        return churn_probability(model, profile, now) if profile.lifetime.account else model.base_rate
+
     def of_row(row: Mapping[str, Any]) -> Iterator[Case]:
-        profile, now, churned = profile_of_row(dict(row)), contest.challenger.horizon, bool(row["churned"])
-        told = {prefix: churn_probability(model, profile, now) for prefix, model in models.items()}
-        for lag in (0, 1) if models else ():
-            said = {f"{prefix}speed": probability for prefix, probability in told.items()}
-            said |= {f"{prefix}batch": models[prefix].base_rate if lag else told[prefix] for prefix in told}
-            said["base_rate"] = models[""].base_rate
-            answers = {name: minus_log_loss(probability, churned) for name, probability in said.items()}
-            facts = {"probability": told[""], "happened": float(churned)}
-            yield Case("churn", row["user_id"], bucket(lag), answers, {} if lag else facts)
+        events = events_of(row["events"])
+        now, churned = row["since"], bool(row["churned"])
+        behind = replay.behind(events, contest.challenger.genres) if models else []
+        for lag, batch, speed in behind:
+            said = {f"{prefix}batch": told(model, batch, now) for prefix, model in models.items()}
+            said |= {f"{prefix}speed": told(model, speed, now) for prefix, model in models.items()}
+            answers = {name: minus_log_loss(p, churned) for name, p in said.items()}
+            answers["base_rate"] = minus_log_loss(models[""].base_rate, churned)
+            facts = {} if lag else {"probability": said["batch"], "happened": float(churned)}
+            yield Case("churn", row["user_id"], bucket(lag), answers, facts)
 
     return _cases(of_row)
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
 
 from lambda_arch.clock import day_of
 from lambda_arch.tiles import Event, Genres, Profile, Tile, merge_profiles, merge_tiles, profile_of, unit_tile
 
 LAGS = (0, 1, 3, 10, 30)
+
+
+def events_of(rows: Sequence[Mapping[str, Any]]) -> list[Event]:
+    """Events as Spark hands them on; account attributes come as entries of key and value."""
+    return [msgspec.convert({**row, "attributes": _mapping(row["attributes"])}, Event) for row in rows]
 
 
 class Viewer(NamedTuple):
@@ -49,6 +56,15 @@ class Replay(NamedTuple):
             known = upto
             yield Viewer(lag, batch, speed, full, _coming(speed, events[upto:], self.targets))
 
+    def behind(self, events: Sequence[Event], genres: Genres) -> list[tuple[int, Profile, Profile]]:
+        """(lag, profile without the last `lag` events, profile of all of them), for every lag that there can be."""
+        lags = sorted((lag for lag in self.lags if lag <= len(events)), reverse=True)
+        found, profile, known = [], Profile(), 0
+        for upto in [len(events) - lag for lag in lags]:
+            profile, known = self.merged(profile, events[known:upto], genres), upto
+            found.append(profile)
+        return [(lag, batch, found[-1]) for lag, batch in zip(lags, found, strict=True)][::-1]
+
     def merged(self, profile: Profile, events: Sequence[Event], genres: Genres) -> Profile:
         """The profile with further events."""
         return merge_profiles(profile, self.profile(events, genres), self.history_limit) if events else profile
@@ -60,6 +76,10 @@ class Replay(NamedTuple):
             days.setdefault(day_of(event.event_time), []).append(unit_tile(event, genres))
         limit = self.history_limit
         return profile_of({day: merge_tiles(tiles, limit) for day, tiles in days.items()}, limit)
+
+
+def _mapping(entries: Sequence[Mapping[str, str]] | None) -> dict[str, str] | None:
+    return None if entries is None else {entry["key"]: entry["value"] for entry in entries}
 
 
 def _coming(seen: Profile, events: Sequence[Event], targets: int) -> list[str]:

@@ -105,7 +105,7 @@ def _between(batch: Prediction, speed: Prediction, context: Context) -> Decision
     table = context.fidelity
     of_batch = table.of(context.use_case, "batch", lag) if table else None
     of_speed = table.of(context.use_case, "speed", lag) if table else None
-    better = _better(of_batch, of_speed, context.margin_errors)
+    better = _better(of_batch, of_speed, table.gain(context.use_case, lag) if table else None, context.margin_errors)
     newer = _newer(batch, speed)
     rule: Rule = "fidelity" if better else "newer" if newer else "batch_default"
     return Decision(
@@ -114,12 +114,15 @@ def _between(batch: Prediction, speed: Prediction, context: Context) -> Decision
     )  # fmt: skip
 
 
-def _better(batch: Measure | None, speed: Measure | None, margin_errors: float) -> Layer | None:
-    """The layer that measures higher by more than the margin; None for a tie or where one was not measured."""
+def _better(batch: Measure | None, speed: Measure | None, gain: Measure | None, margin_errors: float) -> Layer | None:
+    """The layer that measures higher by more than the margin; None for a tie or where one was not measured.
+
+    Both layers answered the same cases, so `gain` errs less than two figures that are independent of each other.
+    """
     if batch is None or speed is None:
         return None
-    margin = margin_errors * math.hypot(batch.standard_error, speed.standard_error)
-    difference = speed.value - batch.value
+    error = math.hypot(batch.standard_error, speed.standard_error) if gain is None else gain.standard_error
+    difference, margin = speed.value - batch.value, margin_errors * error
     if difference > margin:
         return "speed"
     return "batch" if -difference > margin else None

@@ -23,11 +23,12 @@ class Reply(BaseModel):
 
 
 class MeasureReply(Reply):
-    """A fidelity as the nightly backtest measured it (higher is better)."""
+    """A fidelity as the nightly backtest measured it (higher is better); `borrowed`: other lags it was pooled with."""
 
     value: float
     standard_error: float
     cases: int
+    borrowed: list[str]
 
 
 class RejectionReply(Reply):

@@ -53,7 +53,10 @@ def _tie(decision: Decision) -> str:
 
 
 def _figure(measure: Measure | None) -> str:
-    return "not measured" if measure is None else f"{measure.value:.3g} ± {measure.standard_error:.2g}"
+    if measure is None:
+        return "not measured"
+    figure = f"{measure.value:.3g} ± {measure.standard_error:.2g}"
+    return f"{figure}, in part of lag {' and '.join(measure.borrowed)}" if measure.borrowed else figure
 
 
 def _rejected(rejection: Rejection) -> str:

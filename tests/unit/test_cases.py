@@ -25,13 +25,13 @@ from batch.cases import (
     title_cases,
     user_cases,
 )
-from batch.replay import Replay
+from batch.replay import Replay, events_of
 from lambda_arch.clock import DAY, HOUR
 from lambda_arch.models import FoldIn, Models, RecommendModel, SegmentModel
 from lambda_arch.posts import FEELINGS
 from lambda_arch.schemas import ArrowFunction
 from lambda_arch.scoring import sigmoid
-from lambda_arch.tiles import MILLION, Event
+from lambda_arch.tiles import MILLION
 
 REPLAY = Replay(known_share=0.6, targets=10, history_limit=2000)
 TITLES = [f"t{number:03}" for number in range(120)]
@@ -59,7 +59,7 @@ def viewer(titles: Sequence[str]) -> pa.RecordBatch:
         {
             "event_time": 400 * DAY + place * HOUR, "id_hash": place, "topic": "events", "partition": 0,
             "offset": place, "event_id": f"e{place}", "event_type": "view", "user_id": "u", "title_id": title,
-            "watched": MILLION, "rated": None, "strength": MILLION,
+            "watched": MILLION, "rated": None, "strength": MILLION, "attributes": None,
         }
         for place, title in enumerate(titles)
     ]  # fmt: skip
@@ -179,41 +179,60 @@ def test_without_models_there_are_no_cases(small_models: Models) -> None:
     none = msgspec.structs.replace(small_models, recommend=None, segment=None, churn=None, sentiment=None)
     for contest in (Contest(none), Contest(none, small_models)):
         assert cases(user_cases(contest, None, REPLAY), viewer(TITLES[:20])) == []
-        assert cases(churn_cases(contest), customers([(3, True)])) == []
+        assert cases(churn_cases(contest, REPLAY), customers([(3, True)])) == []
         assert cases(title_cases(contest, REPLAY), title(["good"] * 5)) == []
         assert cases(post_cases(contest), labelled([("a", "good", "positive")])) == []
 
 
 def customers(tenures: Sequence[tuple[int, bool]]) -> pa.RecordBatch:
-    """Labelled accounts as Spark hands them on."""
-    rows = [
-        {
-            "user_id": f"c{place}",
-            "lifetime": {
-                "counts": [("account", 1)], "watched": 0, "rated": 0, "genres": [], "first": DAY, "last": DAY,
-                "account": {"time": DAY, "event": 7, "attributes": [("tenure", str(tenure))]}, "history": [],
-            },
-            "days": [], "churned": churned,
-        }
+    """Labelled customers as Spark hands them on, each with a single event: the account."""
+    return pa.RecordBatch.from_pylist([
+        {"user_id": f"c{place}", "since": DAY, "churned": churned, "events": [account(0, tenure)]}
         for place, (tenure, churned) in enumerate(tenures)
-    ]  # fmt: skip
-    amounts, long = pa.map_(pa.string(), pa.int64()), pa.int64()
-    seen = pa.struct([("time", long), ("event", long), ("title", pa.string()), ("strength", long)])
-    account = pa.struct([("time", long), ("event", long), ("attributes", pa.map_(pa.string(), pa.string()))])
-    tile = pa.struct([
-        ("counts", amounts), ("watched", long), ("rated", long), ("genres", amounts), ("first", long), ("last", long),
-        ("account", account), ("history", pa.list_(seen)),
     ])  # fmt: skip
-    days = pa.list_(pa.struct([("day", long), ("tile", tile)]))
-    schema: Any = [("user_id", pa.string()), ("lifetime", tile), ("days", days), ("churned", pa.bool_())]
-    return pa.RecordBatch.from_pylist(rows, pa.schema(schema))
+
+
+def account(place: int, tenure: int | None) -> dict[str, Any]:
+    """An account event, or a support contact where there is no tenure."""
+    attributes = None if tenure is None else [{"key": "tenure", "value": str(tenure)}]
+    return {
+        "event_time": DAY + place, "id_hash": place, "topic": "events", "partition": 0, "offset": place,
+        "event_id": f"e{place}", "event_type": "support" if tenure is None else "account", "user_id": "c",
+        "title_id": None, "watched": None, "rated": None, "strength": None, "attributes": attributes,
+    }  # fmt: skip
+
+
+def test_a_customer_is_judged_at_every_lag_that_its_events_allow_and_batch_lacks_the_last_of_them(
+    small_models: Models,
+) -> None:
+    """Forty support contacts, but the account of tenure 3 is the eighth and that of tenure 9 the last but one."""
+    events = [account(place, {7: 3, 38: 9}.get(place)) for place in range(40)]
+    row = {"user_id": "c", "since": 40 * DAY, "churned": True, "events": events}
+    found = cases(churn_cases(Contest(small_models), REPLAY), pa.RecordBatch.from_pylist([row]))
+    nine, three = (math.log(sigmoid(0.5 - 0.1 * tenure)) for tenure in (9, 3))
+    approx = {"0": nine, "1": nine, "2-4": three, "5-19": three, "20+": three}
+    assert values(found, "churn", "batch") == {at: [pytest.approx(value)] for at, value in approx.items()}
+    assert values(found, "churn", "speed") == {at: [pytest.approx(nine)] for at in approx}
+
+
+def test_what_decides_after_the_account_s_state_is_what_batch_has_missed(small_models: Models) -> None:
+    """A model of support contacts alone: with ten of them unseen batch knows thirty of forty."""
+    assert small_models.churn is not None
+    of_support = msgspec.structs.replace(small_models.churn, features=["count:support"])
+    models = msgspec.structs.replace(small_models, churn=of_support)
+    events = [account(0, 3), *(account(place, None) for place in range(1, 41))]
+    row = {"user_id": "c", "since": 40 * DAY, "churned": True, "events": events}
+    found = cases(churn_cases(Contest(models), REPLAY), pa.RecordBatch.from_pylist([row]))
+    told = [math.log(sigmoid(0.5 - 0.1 * math.log1p(40 - lag))) for lag in (0, 1, 3, 10, 30)]
+    assert [case.answers["batch"] for case in found] == pytest.approx(told)
+    assert [case.answers["speed"] for case in found] == pytest.approx([told[0]] * 5)
 
 
 @pytest.mark.parametrize(("tenure", "churned"), [(0, True), (0, False), (40, True), (40, False)])
 def test_a_customer_whom_the_night_has_not_seen_has_the_base_rate_there_and_the_model_in_the_speed_layer(
     small_models: Models, tenure: int, churned: bool
 ) -> None:
-    found = cases(churn_cases(Contest(small_models)), customers([(tenure, churned)]))
+    found = cases(churn_cases(Contest(small_models), REPLAY), customers([(tenure, churned)]))
     told = sigmoid(0.5 - 0.1 * tenure)
     model, base = (math.log(p if churned else 1 - p) for p in (told, 0.27))
     assert values(found, "churn", "batch") == {"0": [pytest.approx(model)], "1": [pytest.approx(base)]}
@@ -222,7 +241,9 @@ def test_a_customer_whom_the_night_has_not_seen_has_the_base_rate_there_and_the_
 
 
 def test_every_customer_of_every_batch_is_measured(small_models: Models) -> None:
-    found = cases(churn_cases(Contest(small_models)), customers([(1, True), (2, False)]), customers([(3, True)]))
+    found = cases(
+        churn_cases(Contest(small_models), REPLAY), customers([(1, True), (2, False)]), customers([(3, True)])
+    )
     assert [(case.entity, case.bucket) for case in found] == [(f"c{n}", at) for n in (0, 1, 0) for at in ("0", "1")]
 
 
@@ -298,7 +319,7 @@ def test_the_incumbent_answers_the_very_same_cases_and_baselines_answer_once(sma
     contest, baselines = Contest(own, other), recommend_baselines(own.recommend)
     rows: list[tuple[ArrowFunction, ArrowFunction, pa.RecordBatch]] = [
         (user_cases(Contest(own), baselines, REPLAY), user_cases(contest, baselines, REPLAY), viewer(TITLES[:80])),
-        (churn_cases(Contest(own)), churn_cases(contest), customers([(3, True), (40, False)])),
+        (churn_cases(Contest(own), REPLAY), churn_cases(contest, REPLAY), customers([(3, True), (40, False)])),
         (title_cases(Contest(own), REPLAY), title_cases(contest, REPLAY), title(["good"] * 6 + ["bad"] * 4)),
         (
             post_cases(Contest(own)),
@@ -321,7 +342,7 @@ def _not_incumbent(answers: dict[str, float]) -> dict[str, float]:
 def test_profiles_that_grow_by_merging_are_those_built_at_once(small_models: Models) -> None:
     titles = [TITLES[(place * 37) % 90] for place in range(80)]
     [row] = viewer(titles).to_pylist()
-    events = [msgspec.convert(event, Event) for event in row["events"]]
+    events = events_of(row["events"])
     replay, genres = REPLAY._replace(history_limit=20), small_models.genres
     seen = list(replay.viewers(events, genres))
     assert [found.lag for found in seen] == [0, 1, 3, 10, 30]
