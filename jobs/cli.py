@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.export import export
-from jobs.fidelity import fidelity
+from jobs.fidelity import PlotError, fidelity
 from jobs.generate import generate
 from jobs.ingest_files import ingest_files
 from jobs.predict import predict
@@ -147,7 +147,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
 
     return (
         ConfigError, StoreError, BrokerError, ServerError, PortTakenError, JarsError, JavaError, RefusedError,
-        PublishError, ExportError, IngestError, FetchError, UnaccountedError, ProbeError,
+        PublishError, ExportError, IngestError, FetchError, UnaccountedError, ProbeError, PlotError,
     )  # fmt: skip
 
 

@@ -133,8 +133,8 @@ def test_the_layer_that_measures_better_answers_and_says_so(filled: Store, serve
     reply = ok(serve(), "/v1/users/42/churn")
     assert reply.pop("decision") == {
         "layer": "speed", "rule": "fidelity", "lag": 3, "bucket": "2-4", "rejected": [],
-        "batch_fidelity": {"value": -0.5, "standard_error": 0.01, "cases": 99},
-        "speed_fidelity": {"value": -0.4, "standard_error": 0.01, "cases": 99},
+        "batch_fidelity": {"value": -0.5, "standard_error": 0.01, "cases": 99, "borrowed": []},
+        "speed_fidelity": {"value": -0.4, "standard_error": 0.01, "cases": 99, "borrowed": []},
         "sentence": "speed: its measured minus log-loss at lag 2-4 is -0.4 ± 0.01 against batch's -0.5 ± 0.01",
     }  # fmt: skip
     assert reply == {

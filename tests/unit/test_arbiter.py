@@ -57,11 +57,18 @@ def context(fidelity: FidelityTable | None = None, **changes: object) -> Context
 SPEED_BETTER = table(measured(0.1), measured(0.2))
 BATCH_BETTER = table(measured(0.2), measured(0.1))
 TIE = table(measured(0.2), measured(0.21))
+SURE_GAIN, UNSURE_GAIN = (
+    msgspec.structs.replace(TIE, gains={"churn": {"0": measured(0.01, error)}}) for error in (0.002, 0.02)
+)
 
 ROWS: dict[str, tuple[Candidates, Context, str]] = {
     "nobody says anything: fallback": (Candidates(), context(), "fallback fallback"),
     "only batch has an answer": (Candidates(batch()), context(), "batch only_batch"),
     "only speed has an answer": (Candidates(None, speed()), context(), "speed only_speed"),
+    "on the same cases speed's gain is sure where the figures alone overlap": (
+        Candidates(batch(), speed()), context(SURE_GAIN), "speed fidelity"),
+    "on the same cases the gain is not sure": (
+        Candidates(batch(as_of=rfc3339(H2 - 1)), speed(as_of=rfc3339(H2 - 2))), context(UNSURE_GAIN), "batch newer"),
     "speed measures clearly higher": (Candidates(batch(), speed()), context(SPEED_BETTER), "speed fidelity"),
     "batch measures clearly higher, though speed is newer": (
         Candidates(batch(), speed()), context(BATCH_BETTER), "batch fidelity"),
@@ -170,6 +177,12 @@ def test_sentences_name_metric_lag_and_both_figures() -> None:
     assert sentence("recommend", decision) == (
         "speed: its measured nDCG@10 of what was watched next at lag 2-4 is 0.21 ± 0.01 against batch's 0.17 ± 0.01"
     )
+
+
+def test_a_sentence_says_where_a_figure_was_borrowed() -> None:
+    lent = table(Measure(0.1, 0.01, 5, ("1", "5-19")), measured(0.2), "2-4")
+    decision = arbitrate(Candidates(batch(evidence=10), speed(evidence=13)), context(lent))
+    assert "against batch's 0.1 ± 0.01, in part of lag 1 and 5-19" in sentence("churn", decision)
 
 
 @pytest.mark.parametrize("name", ROWS)
