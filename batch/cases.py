@@ -188,14 +188,16 @@ def _segment_case(contest: Contest, user_id: str, viewer: Viewer) -> Iterator[Ca
 
 
 def _lists(contest: Contest, viewers: Sequence[Viewer]) -> list[dict[str, list[str]]]:
-    """What both layers recommend at each lag, by who answers; all lags are asked about together."""
+    """What both layers recommend at each lag, by who answers; all histories are asked about together, each once."""
     models: dict[str, RecommendModel] = contest.of("recommend")
-    histories = [profile.lifetime.history for viewer in viewers for profile in (viewer.batch, viewer.speed)]
     listed: list[dict[str, list[str]]] = [{} for _ in viewers]
+    histories = [viewer.speed.lifetime.history for viewer in viewers if viewer.lag]
+    histories = [*(viewer.batch.lifetime.history for viewer in viewers[:1]), *histories]
     for prefix, model in models.items():
-        best = [[title for title, _ in titles] for titles in top_titles_many(model, histories, CUT)]
-        for place, answers in enumerate(listed):
-            answers |= {f"{prefix}batch": best[2 * place], f"{prefix}speed": best[2 * place + 1]}
+        of_batch, *of_speed = [[title for title, _ in best] for best in top_titles_many(model, histories, CUT)] or [[]]
+        later = iter(of_speed)
+        for viewer, answers in zip(viewers, listed, strict=True):
+            answers |= {f"{prefix}batch": of_batch, f"{prefix}speed": next(later) if viewer.lag else of_batch}
     return listed
 
 
