@@ -26,8 +26,9 @@ class Known:
 
 
 def known_before(lake: Lake, horizon: int, history_limit: int) -> Known:
-    """Everything in silver before the horizon; profiles are kept in memory or on disk."""
-    events = lake.read(EVENTS).transform(before(horizon))
+    """Everything in silver before the horizon; events and profiles are kept in memory or on disk."""
+    # By user, for so is nearly everything grouped that is made of them: each of a dozen plans would shuffle them anew.
+    events = lake.read(EVENTS).transform(before(horizon)).repartition("user_id").persist()
     titles = lake.read(TITLES)
     return Known(
         horizon=horizon,

@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 
 from lambda_arch.clock import DAY, day_of
 from lambda_arch.config import load_config
-from lambda_arch.features import profile_of_row, profiles
+from lambda_arch.features import profiles
+from lambda_arch.profile_rows import profiles_of
 from lambda_arch.rules import checked_events
 from lambda_arch.schemas import EVENT, RAW, TITLE, conform
 from lambda_arch.tiles import Event, Profile, merge_profiles, merge_tiles, profile_of, unit_tile
@@ -96,8 +97,9 @@ def before_each_horizon(silver: DataFrame, horizons: list[int]) -> DataFrame:
 
 
 def spark_profiles(silver: DataFrame, titles: DataFrame) -> dict[str, Profile]:
-    rows = silver.transform(profiles(titles, LIMIT)).toArrow().to_pylist()
-    return {row["user_id"]: profile_of_row(row) for row in rows}
+    batches = silver.transform(profiles(titles, LIMIT)).toArrow().to_batches()
+    found = [zip(batch.column("user_id").to_pylist(), profiles_of(batch), strict=True) for batch in batches]
+    return {user: profile for pairs in found for user, profile in pairs}
 
 
 def streamed_profiles(raw: DataFrame, horizon: int) -> dict[str, Profile]:
