@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from lambda_arch.config import PREFIX, Config
+from lambda_arch.config import PREFIX, Config, Paths
 
 HOST = "127.0.0.1"
 
@@ -69,8 +69,11 @@ def on_free_ports(config: Config, var: Path) -> Config:
     embedded = {"kafka_port": kafka, "controller_port": controller, "store_port": store}
     return config.model_copy(
         update={
-            "paths": config.paths.model_copy(
-                update={"var": var, "lake": str(var / "lake"), "checkpoints": str(var / "checkpoints")}
+            "paths": Paths(
+                var=var, lake=str(var / "lake"), checkpoints=str(var / "checkpoints"), reports=var / "reports"
+            ),
+            "mlflow": config.mlflow.model_copy(
+                update={"tracking_uri": f"sqlite:///{var}/mlflow/mlflow.db", "artifacts": var / "mlflow" / "artifacts"}
             ),
             "kafka": config.kafka.model_copy(update={"bootstrap": f"{HOST}:{kafka}"}),
             "store": config.store.model_copy(update={"url": f"redis://{HOST}:{store}/0"}),

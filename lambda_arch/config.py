@@ -27,6 +27,7 @@ class Paths(Section):
     var: Path
     lake: str
     checkpoints: str
+    reports: Path
 
 
 class Topics(Section):
@@ -119,6 +120,14 @@ class Serving(Section):
     margin_errors: float
 
 
+class Mlflow(Section):
+    """The registry; an empty address is none."""
+
+    tracking_uri: str
+    artifacts: Path
+    name: str
+
+
 class Embedded(Section):
     """The servers that `lambda-arch up` runs on this machine."""
 
@@ -142,6 +151,7 @@ class Config(Section):
     speed: Speed
     archive: Archive
     serving: Serving
+    mlflow: Mlflow
     embedded: Embedded
 
 
