@@ -15,7 +15,8 @@ from lambda_arch.config import Config
 
 SERVERS = ("kafka", "store")
 SPARK_JOBS = ("archive", "gate")
-NEEDS_JAVA = frozenset(("kafka", *SPARK_JOBS))
+SCHEDULER = "scheduler"
+NEEDS_JAVA = frozenset(("kafka", SCHEDULER, *SPARK_JOBS))
 NODE = 1
 # Records up to events.max_bytes must reach the gate to be quarantined by reason, so the broker takes more.
 LEAST_MESSAGE_BYTES = 2 * 1024 * 1024
@@ -45,12 +46,13 @@ def programs(config: Config) -> list[Program]:
     if config.speed.mode == "realtime" and config.speed.scorers > 0:
         found.append(_job(config, "scorer", "jobs.run_scorer", processes=config.speed.scorers))
     found.append(_job(config, "api", "jobs.run_api", ports=(("serving.port", config.serving.port),)))
+    found.append(_job(config, SCHEDULER, "jobs.schedule"))
     return found
 
 
 def default_names(config: Config) -> list[str]:
-    """What `up` starts: every program but a broker or store that the configuration places elsewhere."""
-    elsewhere = set()
+    """What `up` starts unasked: every program but the scheduler, and a broker or store that is placed elsewhere."""
+    elsewhere = {SCHEDULER}
     if config.kafka.bootstrap != kafka_address(config):
         elsewhere.add("kafka")
     if f":{config.embedded.store_port}" not in config.store.url:

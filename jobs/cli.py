@@ -16,12 +16,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from jobs.backfill import backfill
 from jobs.export import export
 from jobs.fidelity import PlotError, fidelity
 from jobs.generate import generate
 from jobs.ingest_files import ingest_files
+from jobs.nights import NightError
 from jobs.predict import predict
 from jobs.run_demo import demo
+from jobs.schedule import schedule
 from lambda_arch.config import ConfigError, load_config
 
 USER_FAULT = 2
@@ -114,7 +117,10 @@ def clean(
 
 
 def night(
-    horizon: Annotated[str, typer.Option(help="UTC midnight in RFC 3339: what happened before it is known.")],
+    horizon: Annotated[
+        str | None,
+        typer.Option(help="UTC midnight in RFC 3339: what happened before it is known. The clock's last if left out."),
+    ] = None,
 ) -> None:
     """Train, measure and publish a generation from what was known at the horizon, and flip to it."""
     from jobs.run_batch import run
@@ -147,7 +153,8 @@ def _user_errors() -> tuple[type[Exception], ...]:
 
     return (
         ConfigError, StoreError, BrokerError, ServerError, PortTakenError, JarsError, JavaError, RefusedError,
-        PublishError, ExportError, IngestError, FetchError, UnaccountedError, ProbeError, PlotError,
+        NightError, PublishError, ExportError, IngestError, FetchError, UnaccountedError, ProbeError,
+        PlotError,
     )  # fmt: skip
 
 
@@ -160,6 +167,8 @@ app.command("clean")(clean)
 app.command("predict")(predict)
 app.command("ingest")(ingest_files)
 app.command("night")(night)
+app.command("backfill")(backfill)
+app.command("schedule")(schedule)
 app.command("fidelity")(fidelity)
 app.command("export")(export)
 app.command("demo")(demo)

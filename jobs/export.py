@@ -8,10 +8,6 @@ from typing import Annotated
 
 import typer
 
-from lambda_arch.config import Config
-from lambda_arch.models import Models
-from lambda_arch.store import StoreError
-
 
 class Question(StrEnum):
     """The use cases."""
@@ -40,22 +36,16 @@ def export(
     from batch.export import exported
     from deploy.servers import in_use
     from lambda_arch.config import load_config
+    from lambda_arch.store import Store, StoreError
 
-    models = _models(in_use(load_config()), generation)
-    content = exported(models, use_case.value, form.value)
-    path = out or Path(f"{use_case.value}-{models.generation}.{form.value}")
-    path.write_bytes(content)
-    typer.echo(f"{path}: {len(content):,} bytes")
-
-
-def _models(config: Config, generation: int | None) -> Models:
-    """Of the store, which has the current and the previous generation."""
-    from lambda_arch.store import Store
-
+    config = in_use(load_config())
     store = Store(config.store.url, config.store.ttl_days)
     store.ping()
     number = store.generations().current if generation is None else generation
-    found = store.models(number) if number else None
-    if found is None:
-        raise StoreError(f"no generation {number} in the store")
-    return found
+    models = store.models(number)
+    if models is None:
+        raise StoreError(f"no generation {number} in the store: it has the current and the previous one")
+    content = exported(models, use_case.value, form.value)
+    path = out or Path(f"{use_case.value}-{number}.{form.value}")
+    path.write_bytes(content)
+    typer.echo(f"{path}: {len(content):,} bytes")

@@ -12,6 +12,7 @@ import structlog
 from batch.gate import RefusedError
 from batch.pipeline import run_night
 from batch.publish import PublishError
+from jobs.nights import REFUSED_CODE, last_midnight, now
 from lambda_arch.clock import DAY, parse_rfc3339
 from lambda_arch.config import ConfigError, load_config
 from lambda_arch.lake import Lake
@@ -20,23 +21,25 @@ from lambda_arch.store import Store, StoreError
 
 
 def main() -> None:
-    """Run one night; exit 0 when the generation is current, 1 with the reason otherwise."""
+    """Run one night; exit 0 when the generation is current, 3 with the reason where it is refused, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--horizon", required=True, help="UTC midnight in RFC 3339, such as 2016-01-01T00:00:00Z")
+    parser.add_argument("--horizon", help="UTC midnight in RFC 3339; the clock's last one if left out")
     arguments = parser.parse_args()
     try:
         run(arguments.horizon)
     except (ConfigError, StoreError, RefusedError, PublishError) as error:
-        sys.exit(f"run_batch: {error}")
+        sys.stderr.write(f"run_batch: {error}\n")
+        sys.exit(REFUSED_CODE if isinstance(error, RefusedError) else 1)
 
 
-def run(horizon: str) -> None:
-    """The night at a horizon; prints its report as one JSON line."""
-    moment = midnight(horizon)
+def run(horizon: str | None) -> None:
+    """The night at a horizon, or at the clock's last midnight; prints its report as one JSON line."""
+    given = None if horizon is None else midnight(horizon)
     config = load_config()
     log = structlog.get_logger("night")
     store = Store(config.store.url, config.store.ttl_days)
     store.ping()
+    moment = last_midnight(now(config, store)) if given is None else given
     spark = spark_session(config, "night", config.spark.master, config.spark.driver_memory)
     lake = Lake(spark, config.paths.lake, run_id=f"night-{uuid.uuid4()}")
     report = run_night(lake, store, config, moment, say=lambda stage: log.info("stage", name=stage))

@@ -120,6 +120,13 @@ class Serving(Section):
     margin_errors: float
 
 
+class Schedule(Section):
+    """When nights run, and how many missed ones are caught up."""
+
+    cron: str
+    most_nights: int
+
+
 class Mlflow(Section):
     """The registry; an empty address is none."""
 
@@ -152,6 +159,7 @@ class Config(Section):
     archive: Archive
     serving: Serving
     mlflow: Mlflow
+    schedule: Schedule
     embedded: Embedded
 
 

@@ -116,7 +116,8 @@ class Registry:
     def point(self, current: int, previous: int) -> None:
         """Let the aliases follow the store's pointer; 0 is no generation."""
         with self._named():
-            trained = {int(run.data.tags["generation"]): run.data.tags["trained_in"] for run in reversed(self._nights())}
+            nights = [run.data.tags for run in reversed(self._nights())]
+            trained = {int(tags["generation"]): tags["trained_in"] for tags in nights}
             for use_case in USE_CASES:
                 for alias, generation in ((CHAMPION, current), (PREVIOUS, previous)):
                     self._alias(use_case, alias, json.loads(trained.get(generation, "{}")).get(use_case))
@@ -194,9 +195,10 @@ class Registry:
 def _signature(graph: onnx.ModelProto) -> ModelSignature:
     """Columns where the graph's metadata names features, else its inputs as tensors."""
     told = {entry.key: entry.value for entry in graph.metadata_props}
-    columns = [ColSpec("double", name) for name in json.loads(told.get("features", "[]"))]
-    inputs = columns or [_tensor(value) for value in graph.graph.input]
-    return ModelSignature(Schema(inputs), Schema([_tensor(value) for value in graph.graph.output]))
+    inputs = Schema([_tensor(value) for value in graph.graph.input])
+    if "features" in told:
+        inputs = Schema([ColSpec("double", name) for name in json.loads(told["features"])])
+    return ModelSignature(inputs, Schema([_tensor(value) for value in graph.graph.output]))
 
 
 def _tensor(value: onnx.ValueInfoProto) -> TensorSpec:

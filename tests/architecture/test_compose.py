@@ -50,8 +50,9 @@ def help_of(module: str) -> str:
 def test_the_local_cluster_has_every_part() -> None:
     assert set(SERVICES) == {
         "kafka", "redis", "topics", "spark-master", "spark-worker", "archive", "gate", "scorer", "api", "night",
+        "scheduler",
     }  # fmt: skip
-    assert set(JOBS) == {"archive", "gate", "scorer", "api", "night"}
+    assert set(JOBS) == {"archive", "gate", "scorer", "api", "night", "scheduler"}
 
 
 @pytest.mark.parametrize("service", JOBS)

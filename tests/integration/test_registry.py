@@ -20,7 +20,10 @@ from lambda_arch.scoring import fold_in, sigmoid
 from lambda_arch.tiles import MILLION, Seen
 
 # mlflow and what it stands on, not ours: old names, database connections left to the garbage collector.
-pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.filterwarnings("ignore::ResourceWarning")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 TIME = 1_451_692_800_000_000
 
 
@@ -41,7 +44,8 @@ def settings(database: Mlflow, request: pytest.FixtureRequest) -> Mlflow:
 
 
 def entry(models: Models, generation: int, *trained: str) -> Entry:
-    pages = {name: Page(name, {"rank": 8}, (("fidelity.batch", 0.5, 0), ("fidelity.batch", 0.4, 20))) for name in USE_CASES}
+    metrics = (("fidelity.batch", 0.5, 0), ("fidelity.batch", 0.4, 20))
+    pages = {name: Page(name, {"rank": 8}, metrics) for name in USE_CASES}
     files = {name: exported(models, name, "onnx") for name in trained}
     trained_in = {name: generation if name in trained else generation - 1 for name in USE_CASES}
     page = Page(f"generation {generation}", files={"report/report.json": b"{}"})
@@ -79,7 +83,9 @@ def test_a_generation_is_a_run_with_one_nested_per_use_case(settings: Mlflow, sm
     assert {run.info.status for run in found.values()} == {"FINISHED"}
 
 
-def test_the_champion_answers_as_the_service_does(settings: Mlflow, small_models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_champion_answers_as_the_service_does(
+    settings: Mlflow, small_models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     registry = Registry(settings)
     registry.record(entry(small_models, 2, *USE_CASES))
     registry.point(2, 0)

@@ -38,7 +38,7 @@ def with_speed(config: Config, **values: object) -> Config:
 def test_every_program_is_kept_up_and_none_starts_by_itself(config: Config) -> None:
     parser = rendered(config)
     names = [section.removeprefix("program:") for section in parser.sections() if section.startswith("program:")]
-    assert names == ["kafka", "store", "archive", "gate", "scorer", "api"]
+    assert names == ["kafka", "store", "archive", "gate", "scorer", "api", "scheduler"]
     for name in names:
         program = parser[f"program:{name}"]
         assert (program["autostart"], program["autorestart"], program["killasgroup"]) == ("false", "true", "true")
@@ -59,7 +59,7 @@ def test_microbatch_mode_has_no_scorers(config: Config) -> None:
 def test_changed_settings_change_the_jobs_but_not_the_servers(config: Config) -> None:
     before, after = rendered(config), rendered(with_speed(config, scorer_batch=7))
     changed = [name for name in before.sections() if dict(before[name]) != dict(after[name])]
-    assert changed == ["program:archive", "program:gate", "program:scorer", "program:api"]
+    assert changed == ["program:archive", "program:gate", "program:scorer", "program:api", "program:scheduler"]
 
 
 def test_servers_that_are_configured_elsewhere_are_not_started_here(config: Config) -> None:
