@@ -2,5 +2,6 @@
 
 `ingest` (files) and `conform` (bronze) fill silver; `known` is what was known at a horizon; `recommend`, `segment`,
 `churn`, `sentiment` train; `backtest` measures fidelity and evidence (`replay`, `cases`, `panel`, `bootstrap`, `lags`,
-`evidence`; `fidelity_plot` draws it); `gate` judges; `publish` writes and flips.
+`evidence`; `fidelity_plot` draws it); `gate` judges; `publish` writes and flips;
+`aftermath` tells the registry (`tracking`) and writes the `report`.
 """

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from batch.backtest import backtest
 from batch.conform import conform_bronze
 from batch.gate import RefusedError, Size, refusal
+from batch.intake import Source, sources
 from batch.known import Known, known_before
 from batch.publish import SCORED, prediction_rows, scored_titles, scored_users, verify, write_store
 from batch.selection import Trial
@@ -43,6 +44,8 @@ class NightReport(msgspec.Struct, frozen=True):
     trials: dict[UseCase, tuple[Trial, ...]]
     fidelity: FidelityTable
     seconds: dict[str, float]
+    data: dict[str, Source] = {}
+    settings: dict[str, Any] = {}
 
 
 def run_night(lake: Lake, store: Store, config: Config, horizon: int, say: Progress) -> NightReport:
@@ -58,7 +61,7 @@ def run_night(lake: Lake, store: Store, config: Config, horizon: int, say: Progr
     number = generation_number(lake, horizon)
     with stages("features"):
         known = known_before(lake, horizon, config.features.history_limit)
-        users = known.profiles.count()
+        users, data = known.profiles.count(), sources(lake, known)
         earlier = unjudged(known, config)
     with stages("select"):
         chosen, trials = select(earlier, config.batch)
@@ -75,7 +78,10 @@ def run_night(lake: Lake, store: Store, config: Config, horizon: int, say: Progr
     with stages("publish"):
         _publish(lake, store, config, models, fidelity, scored)
     published = store.generations().current != number
-    report = _report(models, fidelity, size, trials, stages.seconds, published)
+    report = msgspec.structs.replace(
+        _report(models, fidelity, size, trials, stages.seconds, published),
+        data=data, settings=chosen.model_dump(mode="json"),
+    )  # fmt: skip
     with stages("flip"):
         _record(lake, models, twins, fidelity, report)
         store.advance_clock(horizon)

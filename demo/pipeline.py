@@ -11,6 +11,7 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
+from batch.aftermath import tell
 from batch.conform import conform_bronze
 from batch.ingest import ingest
 from batch.mapping import load_mapping
@@ -32,7 +33,7 @@ from serving.replies import EntityReply
 from streaming.state import Counts
 
 JOBS = ("archive", "gate", "scorer", "api")
-STATE = ("lake", "checkpoints", "kafka", "store", "log", "run")
+STATE = ("lake", "checkpoints", "mlflow", "reports", "kafka", "store", "log", "run")
 PROBES = 200
 LAST_PROBE = "2016-11-01T00:00:00Z"
 
@@ -55,13 +56,15 @@ def run_demo(config: Config, small: bool, say: Callable[[str], None]) -> Report:
             for mapping, path in data.ingests():
                 ingest(lake, [str(path)], load_mapping(mapping), wall_now(), config.events)
         night = run_night(lake, store, config, data.horizon, say)
+        with stages("report"):
+            page = tell(lake, store.generations(), config, night.generation)
         with stages("speed layer up"):
             servers.start(config, JOBS)
         report = stream(config, data, lake, store, stages)
         spark.stop()
     return report | {
         "generation": {"number": night.generation, "horizon": night.horizon},
-        "night": {"seconds": night.seconds, "users": night.users, "titles": night.titles},
+        "night": {"report": str(page), "seconds": night.seconds, "users": night.users, "titles": night.titles},
         "seconds": _seconds(stages, night),
         "peak_memory_gib": memory.gib(),
     }

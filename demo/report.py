@@ -31,6 +31,7 @@ def show(report: dict[str, Any], console: Console) -> None:
         f"{latency['p99']} ms (99 %), measured {latency['n']} times.", highlight=False,
     )  # fmt: skip
     console.print(_seconds(report["seconds"]), highlight=False)
+    console.print(f"The night's report: {report['night']['report']}", highlight=False)
     console.print(f"Peak memory of all processes together: {report['peak_memory_gib']} GiB.", highlight=False)
 
 

@@ -23,6 +23,7 @@ from jobs.generate import generate
 from jobs.ingest_files import ingest_files
 from jobs.nights import NightError
 from jobs.predict import predict
+from jobs.report import registry_app, report
 from jobs.run_demo import demo
 from jobs.schedule import schedule
 from lambda_arch.config import ConfigError, load_config
@@ -137,6 +138,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def _user_errors() -> tuple[type[Exception], ...]:
     # Late, for they are slow to import and wanted only when something went wrong.
+    from batch.aftermath import NoGenerationError
     from batch.export import ExportError
     from batch.gate import RefusedError
     from batch.mapping import IngestError
@@ -153,7 +155,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
 
     return (
         ConfigError, StoreError, BrokerError, ServerError, PortTakenError, JarsError, JavaError, RefusedError,
-        NightError, PublishError, ExportError, IngestError, FetchError, UnaccountedError, ProbeError,
+        NightError, NoGenerationError, PublishError, ExportError, IngestError, FetchError, UnaccountedError, ProbeError,
         PlotError,
     )  # fmt: skip
 
@@ -169,6 +171,8 @@ app.command("ingest")(ingest_files)
 app.command("night")(night)
 app.command("backfill")(backfill)
 app.command("schedule")(schedule)
+app.command("report")(report)
+app.add_typer(registry_app, name="registry")
 app.command("fidelity")(fidelity)
 app.command("export")(export)
 app.command("demo")(demo)

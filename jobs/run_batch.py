@@ -9,6 +9,7 @@ import uuid
 import msgspec
 import structlog
 
+from batch.aftermath import tell
 from batch.gate import RefusedError
 from batch.pipeline import run_night
 from batch.publish import PublishError
@@ -43,6 +44,7 @@ def run(horizon: str | None) -> None:
     spark = spark_session(config, "night", config.spark.master, config.spark.driver_memory)
     lake = Lake(spark, config.paths.lake, run_id=f"night-{uuid.uuid4()}")
     report = run_night(lake, store, config, moment, say=lambda stage: log.info("stage", name=stage))
+    log.info("report", page=str(tell(lake, store.generations(), config, report.generation)))
     spark.stop()
     print(msgspec.json.encode(report).decode())  # noqa: T201
 

@@ -4,5 +4,5 @@ Without Spark, in reading order: `config`, `clock`, `tiles` and `posts` (mergeab
 models see), `models` (a generation's models as arrays), `ranking` (the recommender's algebra for many users), `scoring`
 (numeric cores), `predictions` (profile -> records), `profile_rows` (profiles out of Arrow), `records` (a prediction and
 its provenance), `fidelity`, `store` with its `scripts`, `reads` (for an event loop).
-With Spark: `session`, `schemas`, `rules`, `features`, `lake`.
+With Spark: `session`, `schemas`, `rules`, `features`, `lake`. With MLflow: `registry`.
 """

@@ -8,7 +8,7 @@ from lambda_arch.records import Layer, UnknownSchemaError, UseCase
 
 SCHEMA = 1
 BUCKETS = ("0", "1", "2-4", "5-19", "20+")
-_STARTS = (0, 1, 2, 5, 20)
+STARTS = (0, 1, 2, 5, 20)
 METRICS: dict[UseCase, str] = {
     "recommend": "nDCG@10 of what was watched next",
     "churn": "minus log-loss",
@@ -51,7 +51,7 @@ class FidelityTable(msgspec.Struct, frozen=True):
 
 def bucket(lag: int) -> str:
     """The bucket of a lag (events of the entity not seen; negative counts as none)."""
-    return BUCKETS[sum(lag >= start for start in _STARTS[1:])]
+    return BUCKETS[sum(lag >= start for start in STARTS[1:])]
 
 
 def decode_fidelity(stored: bytes) -> FidelityTable:

@@ -67,6 +67,11 @@ class Lake:
                 builder = builder.partitionedBy(*table.partitioned_by)
             builder.execute()
 
+    def version(self, table: Table) -> int:
+        """The number of the table's newest commit: what reads it now reads that."""
+        newest = DeltaTable.forPath(self.spark, self.path(table)).history(1).select("version").collect()
+        return int(newest[0].version)
+
     def read(self, table: Table) -> DataFrame:
         """The table as it stands."""
         return self.spark.read.format("delta").load(self.path(table))

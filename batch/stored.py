@@ -1,0 +1,56 @@
+"""Generations as the lake keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from pyspark.sql import Row
+from pyspark.sql import functions as F
+
+from lambda_arch.clock import parse_rfc3339
+from lambda_arch.lake import GENERATIONS, Lake
+from lambda_arch.models import Models, decode_models
+from lambda_arch.records import USE_CASES, UseCase
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A generation; its report is read as it stands, for older ones lack what newer ones tell."""
+
+    number: int
+    horizon: int
+    report: dict[str, Any]
+    encoded: bytes
+
+    def models(self) -> Models:
+        """The models in it; raises UnknownSchemaError where another release wrote them."""
+        return decode_models(self.encoded)
+
+    def trained_in(self) -> dict[UseCase, int]:
+        """The generation in which each model in service was trained."""
+        models = self.models()
+        return {name: model.version for name in USE_CASES if (model := getattr(models, name)) is not None}
+
+
+def stored(lake: Lake, number: int) -> Stored | None:
+    """The generation of a number, or None."""
+    rows = lake.read(GENERATIONS).where(F.col("generation") == number).collect()
+    return _stored(rows[0]) if rows else None
+
+
+def before(lake: Lake, generation: Stored) -> Stored | None:
+    """The generation of the newest earlier horizon, or None."""
+    earlier = lake.read(GENERATIONS).where(F.col("horizon") < generation.report["horizon"])
+    rows = earlier.orderBy(F.desc("horizon")).limit(1).collect()
+    return _stored(rows[0]) if rows else None
+
+
+def in_order(lake: Lake) -> list[Stored]:
+    """All of them, by horizon."""
+    return [_stored(row) for row in lake.read(GENERATIONS).orderBy("horizon").collect()]
+
+
+def _stored(row: Row) -> Stored:
+    return Stored(row.generation, parse_rfc3339(row.horizon), msgspec.json.decode(row.report), bytes(row.models))

@@ -1,0 +1,136 @@
+"""After publication: registry and report from what the lake keeps, and a registry that is away."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from mlflow.tracking import MlflowClient
+
+from batch.aftermath import NoGenerationError, followed, recorded, reported, tell
+from batch.pipeline import NightReport
+from lambda_arch.clock import DAY, rfc3339
+from lambda_arch.config import Config
+from lambda_arch.fidelity import FidelityTable, Measure
+from lambda_arch.lake import GENERATIONS, TITLES, Lake
+from lambda_arch.models import Models, encode_models
+from lambda_arch.schemas import TITLE
+from lambda_arch.store import Generations
+
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('registry')}/mlflow.db"
+
+
+@pytest.fixture
+def settings(config: Config, database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Config:
+    """Registry and reports of the test's own."""
+    mlflow = {"tracking_uri": database, "artifacts": tmp_path / "artifacts", "name": request.node.name[5:40]}
+    return config.model_copy(
+        update={
+            "mlflow": config.mlflow.model_copy(update=mlflow),
+            "paths": config.paths.model_copy(update={"reports": tmp_path / "reports"}),
+        }
+    )
+
+
+def publish(lake: Lake, models: Models) -> None:
+    """A generation's row, as the night leaves it."""
+    number = models.generation
+    fidelity = FidelityTable(number, {"churn": {"batch": {"0": Measure(-0.4, 0.01, 90), "20+": Measure(-0.5, 0.1, 9)}}})
+    in_service = {name: getattr(models, name).name for name in ("recommend", "segment", "churn", "sentiment")}
+    report = NightReport(
+        generation=number, horizon=rfc3339(models.horizon), published=True, users=141, titles=12, models=in_service,
+        trials={}, fidelity=fidelity, seconds={"train": 3.0}, settings={"churn": {"reg": 0.1, "grid": {}}},
+    )  # fmt: skip
+    encoded = bytearray(encode_models(models))
+    row = (number, report.horizon, "test", msgspec.json.encode(report).decode(), encoded, encoded, "{}")
+    lake.create(GENERATIONS)
+    lake.append(lake.spark.createDataFrame([row], GENERATIONS.schema), GENERATIONS)
+
+
+def next_night(models: Models) -> Models:
+    """A generation in which churn alone was trained anew: the others keep the version of the one before."""
+    churn = msgspec.structs.replace(models.churn, version=3, intercept=0.7)
+    return msgspec.structs.replace(models, generation=3, horizon=models.horizon + DAY, churn=churn)
+
+
+def champion(settings: Config, use_case: str, alias: str = "champion") -> str:
+    """The generation whose model has the alias."""
+    client = MlflowClient(settings.mlflow.tracking_uri, settings.mlflow.tracking_uri)
+    return client.get_model_version_by_alias(f"{settings.mlflow.name}-{use_case}", alias).tags["generation"]
+
+
+def test_registry_and_report_follow_the_nights(lake: Lake, settings: Config, small_models: Models) -> None:
+    publish(lake, small_models)
+    tell(lake, Generations(2, small_models.horizon), settings, 2)
+    publish(lake, next_night(small_models))
+    page = tell(lake, Generations(3, small_models.horizon + DAY, 2, small_models.horizon), settings, 3)
+    assert page == settings.paths.reports / "3.html"
+    told = json.loads(page.with_suffix(".json").read_text("utf-8"))
+    assert (told["generation"], told["previous"], told["registry"].endswith(": 3")) == (3, 2, True)
+    assert [champion(settings, name) for name in ("churn", "segment")] == ["3", "2"]
+    assert champion(settings, "churn", "previous") == "2"
+    client = MlflowClient(settings.mlflow.tracking_uri)
+    [experiment] = [found.experiment_id for found in client.search_experiments() if found.name == settings.mlflow.name]
+    runs = {run.info.run_name: run for run in reversed(client.search_runs([experiment]))}
+    assert runs["churn"].data.params == {"model": "logistic", "reg": "0.1"}
+    assert runs["churn"].data.metrics["fidelity.batch"] == -0.5
+    files = [file.path for file in client.list_artifacts(runs["churn"].info.run_id)]
+    assert {"model", "features.json", "plots"} <= set(files)
+
+
+def test_a_rollback_takes_the_aliases_along(lake: Lake, settings: Config, small_models: Models) -> None:
+    for models in (small_models, next_night(small_models)):
+        publish(lake, models)
+    assert recorded(lake, Generations(3, 2, 2, 1), settings).words.endswith(": 2, 3")
+    assert followed(Generations(2, 1, 3, 2), settings).well
+    assert (champion(settings, "churn"), champion(settings, "churn", "previous")) == ("2", "3")
+
+
+def test_what_is_recorded_is_not_recorded_again(lake: Lake, settings: Config, small_models: Models) -> None:
+    publish(lake, small_models)
+    pointer = Generations(2, small_models.horizon)
+    assert recorded(lake, pointer, settings).words.endswith(": 2")
+    assert recorded(lake, pointer, settings).words.endswith(": nothing new")
+
+
+def test_a_registry_that_is_away_fails_no_night_and_catches_up_the_next(
+    lake: Lake, settings: Config, small_models: Models
+) -> None:
+    away = settings.model_copy(
+        update={"mlflow": settings.mlflow.model_copy(update={"tracking_uri": "http://127.0.0.1:1"})}
+    )
+    publish(lake, small_models)
+    page = tell(lake, Generations(2, small_models.horizon), away, 2)
+    assert "not recorded: registry http://127.0.0.1:1" in page.read_text("utf-8")
+    publish(lake, next_night(small_models))
+    assert recorded(lake, Generations(3, 2, 2, 1), settings).words.endswith(": 2, 3")
+
+
+def test_no_registry_is_asked_where_none_is_configured(lake: Lake, settings: Config, small_models: Models) -> None:
+    publish(lake, small_models)
+    none = settings.model_copy(update={"mlflow": settings.mlflow.model_copy(update={"tracking_uri": ""})})
+    assert "Registry: none" in tell(lake, Generations(2), none, 2).read_text("utf-8")
+
+
+def test_a_generation_that_the_lake_lacks(lake: Lake, settings: Config, small_models: Models) -> None:
+    publish(lake, small_models)
+    with pytest.raises(NoGenerationError, match="no generation 9 in the lake"):
+        reported(lake, settings, 9, "")
+
+
+def test_a_table_s_version_is_that_of_its_newest_commit(lake: Lake) -> None:
+    lake.create(TITLES)
+    assert lake.version(TITLES) == 0
+    lake.insert_new(lake.spark.createDataFrame([("t", "T", 2000, [], [], None, None)], TITLE), TITLES, "title_id")
+    assert lake.version(TITLES) == 1

@@ -1,0 +1,157 @@
+"""A night's report from figures made up: what must be in the page, and what must not."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+from xml.etree import ElementTree
+
+import msgspec
+import numpy as np
+import pytest
+
+from batch.plots import Line, line_plot
+from batch.report import changes, figure, in_words, plots_of, rendered, told_of
+from batch.stored import Stored
+from lambda_arch.models import Models, encode_models
+
+Told = dict[str, Any]
+
+
+def trial(k: int, silhouette: float) -> Told:
+    return {
+        "name": "kmeans", "settings": {"k": k, "grid": {}}, "metrics": {"silhouette": silhouette},
+        "standard_error": 0.01, "seconds": 1.5,
+    }  # fmt: skip
+
+
+def night(number: int = 4, **others: Any) -> Told:
+    lag = {
+        "0": {"value": 0.31, "standard_error": 0.02, "cases": 60},
+        "20+": {"value": 0.1, "standard_error": 0.03, "cases": 9},
+    }
+    return {
+        "generation": number, "horizon": "2016-03-01T00:00:00.000000Z", "published": True, "users": 1410, "titles": 12,
+        "models": {"recommend": "als", "segment": "kmeans"}, "trained_in": {"recommend": number, "segment": 3},
+        "trials": {"segment": [trial(4, 0.31), trial(2, 0.22), trial(3, 0.28)]},
+        "fidelity": {"generation": number, "measures": {"recommend": {"speed": lag, "batch": lag}}},
+        "seconds": {"conform": 2.0, "train": 30.5}, "data": {"silver/events": {"rows": 59_500, "version": 7}},
+        "settings": {"segment": {"k": 4, "grid": {"k": [2, 3, 4]}}},
+        "verdicts": {"segment": {"accepted": False, "checks": [
+            {"name": "cases", "passed": True, "sentence": "measured on 96 cases"},
+            {"name": "incumbent", "passed": False, "sentence": "worse than <b>the incumbent</b>"},
+        ]}},
+        **others,
+    }  # fmt: skip
+
+
+def stored(report: Told, models: Models) -> Stored:
+    return Stored(report["generation"], models.horizon, report, encode_models(models))
+
+
+@pytest.fixture
+def page(small_models: Models) -> str:
+    previous = stored(night(3, users=1400), small_models)
+    return rendered(told_of(stored(night(), small_models), previous, "recorded: 4"))
+
+
+class Links(HTMLParser):
+    """Everything that a page would fetch, and its tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str | None] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.fetched += [value for name, value in attributes if name in ("src", "href", "data", "srcset", "action")]
+
+
+def test_the_page_needs_no_other_file_and_is_small(page: str) -> None:
+    found = Links()
+    found.feed(page)
+    assert found.fetched == []
+    assert not found.tags & {"script", "link", "img", "iframe"}
+    assert not re.findall(r"url\(|@import", page)
+    assert len(page.encode()) < 500_000
+    assert "prefers-color-scheme:dark" in page
+    assert 'name="viewport"' in page
+
+
+def test_the_page_tells_of_data_candidates_verdict_fidelity_sizes_seconds_and_change(page: str) -> None:
+    text = " ".join(re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.S).split())
+    assert "silver/events 59,500 7" in text
+    assert "kmeans (chosen) k 4 0.31 0.01 1.5 kmeans k 2 0.22" in text
+    assert "segment kmeans 3 refused" in text
+    assert "users 1,400 1,410" in text
+    assert "bytes, factors 4 × 2" in text
+    assert "train 30.5" in text
+    assert "Registry: recorded: 4" in text
+
+
+def test_words_from_elsewhere_are_no_markup(page: str) -> None:
+    assert "worse than &lt;b&gt;the incumbent&lt;/b&gt;" in page
+
+
+def test_a_report_of_an_older_release_is_shown_as_far_as_it_goes(small_models: Models) -> None:
+    old = {name: value for name, value in night().items() if name not in ("data", "settings", "verdicts", "trained_in")}
+    page = rendered(told_of(stored(old, small_models), None, "none"))
+    assert "there is none before" in page
+    assert "Data in" not in page
+
+
+def test_what_changed_is_what_differs_and_nothing_else() -> None:
+    assert changes(night(4), night(3)) == []
+    found = changes(night(4, models={"recommend": "als"}, settings={"segment": {"k": 5, "grid": {}}}), night(3))
+    assert found == [("segment: model", "kmeans", None), ("segment: k", 4, 5)]
+
+
+def test_fidelity_is_drawn_by_lag_and_candidates_by_the_setting_that_was_tried() -> None:
+    assert list(plots_of("recommend", night())) == ["fidelity"]
+    plots = plots_of("segment", night())
+    assert list(plots) == ["candidates"]
+    drawing = ElementTree.fromstring(plots["candidates"])
+    assert drawing.attrib["aria-label"] == "segment: silhouette by k"
+    assert len([part for part in drawing.iter() if part.tag.endswith("circle")]) == 3 + 1
+
+
+def test_two_settings_tried_at_once_have_no_curve() -> None:
+    both = [
+        {**trial(k, 0.3), "settings": {"k": k, "reg": reg}} for k in (2, 3) for reg in (0.1, 0.2)
+    ]  # fmt: skip
+    assert plots_of("segment", night(trials={"segment": both})) == {}
+
+
+@pytest.mark.parametrize("values", [[0.5], [0.0, 0.0], [-1e-9, 1e9], list(np.linspace(-3, 3, 200))])
+def test_any_figures_make_a_drawing_within_its_frame(values: list[float]) -> None:
+    points = list(enumerate(values))
+    drawing = ElementTree.fromstring(line_plot("a & b", [Line("<one>", points, [0.1] * len(points))], "x", "y"))
+    _, _, width, height = map(float, drawing.attrib["viewBox"].split())
+    for part in drawing.iter():
+        for name in ("x", "x1", "x2", "cx", "y", "y1", "y2", "cy"):
+            if name in part.attrib:
+                assert 0 <= float(part.attrib[name]) <= (width if "x" in name else height)
+
+
+def test_no_figures_make_no_drawing() -> None:
+    assert line_plot("nothing", [Line("none", [])], "x", "y") == ""
+
+
+def test_figures_and_settings_in_words() -> None:
+    assert [figure(value) for value in (1234567, 0.123456, None, True, "als")] == [
+        "1,234,567",
+        "0.1235",
+        "–",
+        "yes",
+        "als",
+    ]
+    assert in_words({"rank": 8, "fold_in": {"reg": 0.5}, "numeric": ["a", "b"], "grid": {"rank": [8]}}) == (
+        "rank 8, fold_in.reg 0.5, numeric a b"
+    )
+
+
+def test_the_report_survives_json(small_models: Models) -> None:
+    told = told_of(stored(night(), small_models), None, "none")
+    assert rendered(msgspec.json.decode(msgspec.json.encode(told))) == rendered(told)
