@@ -39,6 +39,7 @@ def told_of(generation: Stored, previous: Stored | None, registry: str) -> Told:
         "previous": previous.number if previous else None,
         "changes": changes(report, previous.report) if previous else [],
         "sizes": sizes(generation.models()),
+        "curve": cutoff_curve(generation.models()),
     }
 
 
@@ -54,6 +55,8 @@ def rendered(told: Told) -> str:
 def plots_of(use_case: UseCase, told: Told) -> dict[str, str]:
     """A use case's plots (SVG) by name, those for which there are figures."""
     found = {"fidelity": _fidelity(use_case, told), "candidates": _candidates(use_case, told)}
+    if use_case == "churn":
+        found |= _cutoffs(told.get("curve", []))
     return {name: plot for name, plot in found.items() if plot}
 
 
@@ -76,6 +79,12 @@ def figure(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+def cutoff_curve(models: Models) -> list[dict[str, float]]:
+    """Precision, recall and cost by churn's cutoff, as its model has them."""
+    points = getattr(models.churn, "curve", [])
+    return [{name: getattr(point, name) for name in ("cutoff", "precision", "recall", "cost")} for point in points]
 
 
 def in_words(settings: Mapping[str, Any]) -> str:
@@ -128,6 +137,16 @@ def _candidates(use_case: str, told: Told) -> str:
     found = sorted((trial["settings"][tried[0]], trial["metrics"][metric], trial["standard_error"]) for trial in trials)
     line = Line("candidates", [(x, y) for x, y, _ in found], [error for _, _, error in found])
     return line_plot(f"{use_case}: {metric} by {tried[0]}", [line], tried[0], metric)
+
+
+def _cutoffs(curve: list[dict[str, float]]) -> dict[str, str]:
+    """What a person who moves the cutoff would get."""
+    pairs = sorted((point["recall"], point["precision"]) for point in curve)
+    costs = [(point["cutoff"], point["cost"]) for point in curve]
+    return {
+        "precision-recall": line_plot("churn: precision by recall", [Line("precision", pairs)], "recall", "precision"),
+        "cost": line_plot("churn: cost by cutoff", [Line("cost", costs)], "cutoff", "cost per customer"),
+    }
 
 
 def _is_tried(name: str, trials: list[Told]) -> bool:

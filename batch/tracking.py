@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from batch.export import exported
-from batch.report import Told, plots_of
+from batch.report import Told, cutoff_curve, plots_of
 from batch.stored import Stored, in_order
 from lambda_arch.fidelity import BUCKETS, STARTS
 from lambda_arch.lake import Lake
@@ -82,18 +82,19 @@ def _use_case(name: UseCase, told: Told, models: Models) -> Page:
     files: dict[str, Any] = {"trials.json": trials}
     features = getattr(getattr(models, name), "features", None)
     if features is not None:
-        files["features.json"] = features
-    for part in ("evidence", "verdicts"):
+        files["feature list.json"] = features
+    for part in ("evidence", "verdicts", "features"):
         if name in told.get(part, {}):
             files[f"{part}.json"] = told[part][name]
     settings = told.get("settings", {}).get(name, {})
+    plots = plots_of(name, {**told, "curve": cutoff_curve(models)})
     return Page(
         name=name,
         params={"model": told["models"][name], **{key: value for key, value in settings.items() if key != "grid"}},
         metrics=(*_fidelity(name, told), *_chosen(trials), *_evidence(told.get("evidence", {}).get(name, {}))),
         files={
             **{path: msgspec.json.format(msgspec.json.encode(content)) for path, content in files.items()},
-            **{f"plots/{plot}.svg": drawn.encode() for plot, drawn in plots_of(name, told).items()},
+            **{f"plots/{plot}.svg": drawn.encode() for plot, drawn in plots.items()},
         },
     )
 

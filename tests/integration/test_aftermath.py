@@ -86,7 +86,7 @@ def test_registry_and_report_follow_the_nights(lake: Lake, settings: Config, sma
     assert runs["churn"].data.params == {"model": "logistic", "reg": "0.1"}
     assert runs["churn"].data.metrics["fidelity.batch"] == -0.5
     files = [file.path for file in client.list_artifacts(runs["churn"].info.run_id)]
-    assert {"model", "features.json", "plots"} <= set(files)
+    assert {"model", "feature list.json", "plots"} <= set(files)
 
 
 def test_a_rollback_takes_the_aliases_along(lake: Lake, settings: Config, small_models: Models) -> None:

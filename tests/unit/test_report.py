@@ -117,6 +117,20 @@ def test_fidelity_is_drawn_by_lag_and_candidates_by_the_setting_that_was_tried()
     assert len([part for part in drawing.iter() if part.tag.endswith("circle")]) == 3 + 1
 
 
+def test_churn_s_cutoff_has_its_curves_and_features_their_drift(small_models: Models) -> None:
+    rows = [{"name": "count:view", "measures": {"auc": 0.71}, "drift": 0.31}]
+    rows.append({"name": "titles", "measures": {"auc": 0.5}, "drift": None})
+    report = night(features={"churn": rows}, reasons={"sentiment": "one class only: label posts of another"})
+    curve = [{"cutoff": cutoff, "precision": cutoff, "recall": 1 - cutoff, "cost": 3.0} for cutoff in (0.1, 0.5, 0.9)]
+    told = {**told_of(stored(report, small_models), None, "none"), "curve": curve}
+    assert list(plots_of("churn", told)) == ["precision-recall", "cost"]
+    page = rendered(told)
+    assert 'aria-label="churn: precision by recall"' in page
+    assert '<td>count:view</td><td class="n">0.71</td><td class="n bad">0.31</td>' in page
+    assert '<td class="n">–</td></tr>' in page
+    assert "one class only: label posts of another" in page
+
+
 def test_two_settings_tried_at_once_have_no_curve() -> None:
     both = [
         {**trial(k, 0.3), "settings": {"k": k, "reg": reg}} for k in (2, 3) for reg in (0.1, 0.2)
