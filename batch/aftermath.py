@@ -5,14 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from batch.stored import Stored, before, stored
+from batch.stored import before, stored
 from lambda_arch.config import Config
 from lambda_arch.lake import Lake
 from lambda_arch.store import Generations
-
-
-class NoGenerationError(ValueError):
-    """There is no generation of that number."""
 
 
 class Outcome(NamedTuple):
@@ -60,12 +56,5 @@ def reported(lake: Lake, config: Config, number: int, registry: str) -> Path:
     """Write a generation's report; raises NoGenerationError where the lake has no such generation."""
     from batch.report import told_of, write_report
 
-    generation = _generation(lake, number)
-    return write_report(told_of(generation, before(lake, generation), registry), config.paths.reports)
-
-
-def _generation(lake: Lake, number: int) -> Stored:
     generation = stored(lake, number)
-    if generation is None:
-        raise NoGenerationError(f"no generation {number} in the lake")
-    return generation
+    return write_report(told_of(generation, before(lake, generation), registry), config.paths.reports)

@@ -15,6 +15,10 @@ from lambda_arch.models import Models, decode_models
 from lambda_arch.records import USE_CASES, UseCase
 
 
+class NoGenerationError(ValueError):
+    """There is no generation of that number."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """A generation; its report is read as it stands, for older ones lack what newer ones tell."""
@@ -34,10 +38,12 @@ class Stored:
         return {name: model.version for name in USE_CASES if (model := getattr(models, name)) is not None}
 
 
-def stored(lake: Lake, number: int) -> Stored | None:
-    """The generation of a number, or None."""
-    rows = lake.read(GENERATIONS).where(F.col("generation") == number).collect()
-    return _stored(rows[0]) if rows else None
+def stored(lake: Lake, number: int) -> Stored:
+    """The generation of a number; raises NoGenerationError where the lake has none such."""
+    rows = lake.read(GENERATIONS).where(F.col("generation") == number).collect() if lake.exists(GENERATIONS) else []
+    if not rows:
+        raise NoGenerationError(f"no generation {number} in the lake")
+    return _stored(rows[0])
 
 
 def before(lake: Lake, generation: Stored) -> Stored | None:
@@ -48,7 +54,9 @@ def before(lake: Lake, generation: Stored) -> Stored | None:
 
 
 def in_order(lake: Lake) -> list[Stored]:
-    """All of them, by horizon."""
+    """All of them, by horizon; none in a lake where no night has been."""
+    if not lake.exists(GENERATIONS):
+        return []
     return [_stored(row) for row in lake.read(GENERATIONS).orderBy("horizon").collect()]
 
 

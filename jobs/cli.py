@@ -138,11 +138,11 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def _user_errors() -> tuple[type[Exception], ...]:
     # Late, for they are slow to import and wanted only when something went wrong.
-    from batch.aftermath import NoGenerationError
     from batch.export import ExportError
     from batch.gate import RefusedError
     from batch.mapping import IngestError
     from batch.publish import PublishError
+    from batch.stored import NoGenerationError
     from demo.latency import ProbeError
     from demo.traffic import UnaccountedError
     from demo.wheels import FetchError

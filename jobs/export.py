@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from lambda_arch.config import Config, load_config
 
 
 class Question(StrEnum):
@@ -35,17 +37,23 @@ def export(
     """Write a model to a file; its metadata names the inputs."""
     from batch.export import exported
     from deploy.servers import in_use
-    from lambda_arch.config import load_config
-    from lambda_arch.store import Store, StoreError
+    from lambda_arch.store import Store
 
     config = in_use(load_config())
     store = Store(config.store.url, config.store.ttl_days)
     store.ping()
     number = store.generations().current if generation is None else generation
-    models = store.models(number)
-    if models is None:
-        raise StoreError(f"no generation {number} in the store: it has the current and the previous one")
+    models = store.models(number) or _of_lake(config, number)
     content = exported(models, use_case.value, form.value)
     path = out or Path(f"{use_case.value}-{number}.{form.value}")
     path.write_bytes(content)
     typer.echo(f"{path}: {len(content):,} bytes")
+
+
+def _of_lake(config: Config, number: int) -> Any:
+    """Models that the store has no longer; raises NoGenerationError where the lake has no such generation."""
+    from batch.stored import stored
+    from jobs.report import opened_lake
+
+    with opened_lake(config) as lake:
+        return stored(lake, number).models()

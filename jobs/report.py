@@ -26,7 +26,7 @@ def report(
     number = _store(config).generations().current if generation is None else generation
     page = config.paths.reports / f"{number}.html"
     if not page.exists():
-        with _lake(config) as lake:
+        with opened_lake(config) as lake:
             page = reported(lake, config, number, "not asked: this page was written later than its night")
     typer.echo(page.with_suffix(".json").read_text("utf-8") if as_json else str(page))
 
@@ -38,7 +38,7 @@ def sync() -> None:
 
     config = load_config()
     pointer = _store(config).generations()
-    with _lake(config) as lake:
+    with opened_lake(config) as lake:
         outcome = recorded(lake, pointer, config)
     typer.echo(outcome.words, err=not outcome.well)
     raise typer.Exit(0 if outcome.well else 1)
@@ -51,7 +51,7 @@ def _store(config: Config) -> Store:
 
 
 @contextmanager
-def _lake(config: Config) -> Iterator[Any]:
+def opened_lake(config: Config) -> Iterator[Any]:
     """The lake, for as long as Spark is needed."""
     from lambda_arch.lake import Lake
     from lambda_arch.session import spark_session

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from mlflow.tracking import MlflowClient
 
-from batch.aftermath import NoGenerationError, followed, recorded, reported, tell
+from batch.aftermath import followed, recorded, reported, tell
 from batch.pipeline import NightReport
+from batch.stored import NoGenerationError
 from lambda_arch.clock import DAY, rfc3339
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable, Measure

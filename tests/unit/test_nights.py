@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
-from jobs.nights import Ended, NightError, Outcome, due, last_midnight, run_in_order
+from jobs.nights import REFUSED_CODE, Ended, NightError, Outcome, due, in_own_process, last_midnight, run_in_order
 from jobs.schedule import trigger
 from lambda_arch.clock import DAY, HOUR, parse_rfc3339
 from lambda_arch.config import ConfigError, load_config
@@ -56,6 +58,16 @@ def test_a_failed_night_stops_those_after_it_with_its_reason() -> None:
     with pytest.raises(NightError, match=r"2016-03-08.* failed, later ones were not begun: store is full"):
         run_in_order([MONDAY + n * DAY for n in range(4)], run, lambda line: None)
     assert ran == [MONDAY, MONDAY + DAY]
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [(0, Outcome.PUBLISHED), (REFUSED_CODE, Outcome.REFUSED), (1, Outcome.FAILED), (-9, Outcome.FAILED)],
+)
+def test_a_process_s_end_is_a_night_s(code: int, outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "WARN of something\nrun_batch: the reason\n"
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], code, stderr=said))
+    assert in_own_process(MONDAY) == Ended(outcome, "" if code == 0 else "run_batch: the reason")
 
 
 def test_the_time_of_day_is_cron_s_and_nothing_else() -> None:
