@@ -8,7 +8,7 @@ answer through the functions that serve. The models that are judged have not see
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -30,6 +30,7 @@ from lambda_arch.features import unit_tile
 from lambda_arch.fidelity import FidelityTable, bucket
 from lambda_arch.models import Models
 from lambda_arch.records import USE_CASES, UseCase
+from lambda_arch.schemas import ArrowFunction
 from lambda_arch.tiles import MILLION
 
 LEAST_EVENTS = 10
@@ -82,32 +83,28 @@ def _unreplayed(known: Known, contest: Contest, config: Config) -> pa.Table:
 
 
 def _replayed(known: Known, contest: Contest, config: Config) -> Iterator[pa.Table]:
-    """Cases of viewers and titles, cut by cut, until every lag has enough of them."""
-    settings = config.batch.backtest
+    """Cases of viewers and titles."""
     model = contest.challenger.recommend
     baselines = recommend_baselines(model) if model else None
-    users = _sequences(known.events.where(_drawn(known, config))).persist()
-    titles = _posts_by_title(known).persist()
+    users = _sequences(known.events.where(_drawn(known, config)))
+    yield from _cut(users, lambda replay: user_cases(contest, baselines, replay), config)
+    yield from _cut(_posts_by_title(known), lambda replay: title_cases(contest, replay), config)
+
+
+def _cut(entities: DataFrame, cases: Callable[[Replay], ArrowFunction], config: Config) -> Iterator[pa.Table]:
+    """Cases cut by cut, until every lag has enough of them; what no entity had left to come, none has later."""
+    settings, kept = config.batch.backtest, entities.persist()
+    lags: tuple[int, ...] = LAGS
     found: Counter[tuple[str, str]] = Counter()
     for share in (settings.known_share, *settings.later_shares):
-        short = {name: _short(found, name, settings.least_cases) for name in ("recommend", "segment", "sentiment")}
-        of_users, of_titles = sorted({*short["recommend"], *short["segment"]}), short["sentiment"]
-        if not of_users and not of_titles:
-            break
-        replay = _replay(config, share)._replace(lags=of_users)
-        cases = users.mapInArrow(user_cases(contest, baselines, replay), CASES).unionByName(
-            titles.mapInArrow(title_cases(contest, replay._replace(lags=of_titles)), CASES)
-        )
-        table = cases.toArrow()
-        found.update(zip(table["use_case"].to_pylist(), table["bucket"].to_pylist(), strict=True))
+        table = kept.mapInArrow(cases(_replay(config, share)._replace(lags=lags)), CASES).toArrow()
         yield table
-    users.unpersist()
-    titles.unpersist()
-
-
-def _short(found: Counter[tuple[str, str]], use_case: str, least: int) -> list[int]:
-    """The lags of which there are too few cases."""
-    return [lag for lag in LAGS if found[use_case, bucket(lag)] < least]
+        found.update(zip(table["use_case"].to_pylist(), table["bucket"].to_pylist(), strict=True))
+        short = {at for (_, at), count in found.items() if count < settings.least_cases}
+        lags = tuple(lag for lag in lags if bucket(lag) in short)
+        if not lags:
+            break
+    kept.unpersist()
 
 
 def _drawn(known: Known, config: Config) -> Column:

@@ -17,7 +17,7 @@ from batch.known import Known
 from batch.replay import Replay
 from batch.training import early
 from lambda_arch.clock import DAY, micros
-from lambda_arch.config import Config
+from lambda_arch.config import Config, load_config
 from lambda_arch.features import profiles
 from lambda_arch.fidelity import BUCKETS, FidelityTable
 from lambda_arch.models import FoldIn, Models, RecommendModel, SegmentModel
@@ -94,14 +94,16 @@ def incumbent(twins: Models) -> Models:
     return msgspec.structs.replace(twins, recommend=backwards)
 
 
-def settings(config: Config, **changes: Any) -> Config:
+def settings(**changes: Any) -> Config:
+    config = load_config({})
     measured = config.batch.backtest.model_copy(update=changes)
     return config.model_copy(update={"batch": config.batch.model_copy(update={"backtest": measured})})
 
 
-@pytest.fixture
-def judged(known: Known, twins: Models, incumbent: Models, config: Config) -> Judged:
-    return backtest(known, twins, incumbent, settings(config, least_cases=10))
+@pytest.fixture(scope="module")
+def judged(known: Known, twins: Models, incumbent: Models) -> Judged:
+    """Both judged, with enough cases by the first cut but of customers."""
+    return backtest(known, twins, incumbent, settings(least_cases=10))
 
 
 def cases(table: FidelityTable, use_case: str, layer: str) -> dict[str, int]:
@@ -147,33 +149,32 @@ def test_each_use_case_has_its_evidence(judged: Judged) -> None:
     assert judged.evidence["sentiment"].baselines[0].gain == pytest.approx(1 / 3, abs=0.15)
 
 
-def test_the_same_again_gives_the_same_figures(known: Known, twins: Models, incumbent: Models, config: Config) -> None:
-    first, second = (backtest(known, twins, incumbent, settings(config, least_cases=30)) for _ in range(2))
-    assert first == second
+def test_the_same_again_gives_the_same_figures(known: Known, twins: Models, incumbent: Models, judged: Judged) -> None:
+    assert backtest(known, twins, incumbent, settings(least_cases=10)) == judged
 
 
-def test_further_cuts_are_made_where_one_gives_too_few_cases(known: Known, twins: Models, config: Config) -> None:
+def test_further_cuts_are_made_where_one_gives_too_few_cases(known: Known, twins: Models) -> None:
     """Of eighty titles the cuts at 0.6 and 0.7 leave lags up to 20, of which 30 is the one that is asked, not later."""
-    found = backtest(known, twins, None, settings(config, least_cases=20))
+    found = backtest(known, twins, None, settings(least_cases=20))
     assert found.of_incumbent is None
     assert cases(found.fidelity, "recommend", "batch") == {"0": 24, "1": 24, "2-4": 24, "5-19": 24, "20+": 12}
     assert found.fidelity.measures["recommend"]["speed"]["20+"].borrowed == ("5-19",)
     assert found.evidence["recommend"].cases == 24
 
 
-def test_users_beyond_the_most_are_left_out(known: Known, twins: Models, config: Config) -> None:
-    found = backtest(known, twins, None, settings(config, least_cases=1, most_users=30))
+def test_users_beyond_the_most_are_left_out(known: Known, twins: Models) -> None:
+    found = backtest(known, twins, None, settings(least_cases=1, most_users=30))
     judged = cases(found.fidelity, "recommend", "batch")["0"]
     assert 0 < judged < VIEWERS
 
 
-def test_the_models_that_are_judged_know_exactly_what_comes_before_the_first_cut(known: Known, config: Config) -> None:
+def test_the_models_that_are_judged_know_exactly_what_comes_before_the_first_cut(known: Known) -> None:
     """Whatever comes after a cut, the first or a later one, is unseen by them."""
-    settings = config.batch.backtest
-    trained_on = _last(known.events.transform(early(settings.known_share)))
-    for share in (settings.known_share, *settings.later_shares):
+    measured = settings().batch.backtest
+    trained_on = _last(known.events.transform(early(measured.known_share)))
+    for share in (measured.known_share, *measured.later_shares):
         judged_from = Replay(share, 10, 2000).first(80)
-        assert trained_on == {f"u{n}": Replay(settings.known_share, 10, 2000).first(80) - 1 for n in range(VIEWERS)}
+        assert trained_on == {f"u{n}": Replay(measured.known_share, 10, 2000).first(80) - 1 for n in range(VIEWERS)}
         assert all(last < judged_from for last in trained_on.values())
 
 
