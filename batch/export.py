@@ -48,10 +48,7 @@ def exported(models: Models, use_case: UseCase, form: str) -> bytes:
         "use_case": use_case, "model": model.name, "model_version": str(model.version),
         "generation": str(models.generation), "horizon": rfc3339(models.horizon),
     }  # fmt: skip
-    try:
-        return writer(model, told)
-    except ValueError as error:
-        raise ExportError(f"{use_case} cannot be written as {form}: {error}") from None
+    return writer(model, told)
 
 
 def _writers(use_case: UseCase) -> dict[str, Callable[[Any, dict[str, str]], bytes]]:

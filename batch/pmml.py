@@ -20,14 +20,11 @@ def churn_pmml(model: ChurnModel) -> Element:
 
 
 def sentiment_pmml(model: SentimentModel) -> Element:
-    """A field per token, 1 where the post has it, else 0 or missing -> `probability(CLASS)` of each class.
-
-    Raises ValueError for a model of vectors of length 1: PMML has no word for a vector's length.
-    """
-    if model.idf is not None:
-        raise ValueError(f"{model.name} scales texts to length 1, which PMML cannot say: take onnx or npz")
+    """A field per token, 1 where the post has it, else 0 or missing -> `probability(CLASS)` of each class."""
     columns = zip(model.weights.T, model.prior.tolist(), strict=True)
-    return _classifier(model.vocabulary, "feeling", "softmax", dict(zip(model.classes, columns, strict=True)))
+    tables = dict(zip(model.classes, columns, strict=True))
+    idf = None if model.idf is None else model.idf.tolist()
+    return _classifier(model.vocabulary, "feeling", "softmax", tables, idf)
 
 
 def segment_pmml(model: SegmentModel) -> Element:
@@ -44,11 +41,8 @@ def segment_pmml(model: SegmentModel) -> Element:
     scaled = [f"scaled {feature}" for feature in model.features]
     transformations = _tag(clusters, "LocalTransformations")
     for name, feature, mean, scale in zip(scaled, model.features, model.mean, model.scale, strict=True):
-        derived = _tag(transformations, "DerivedField", name=name, dataType="double", optype="continuous")
-        quotient = _tag(derived, "Apply", function="/")
-        difference = _tag(quotient, "Apply", function="-")
-        _tag(difference, "FieldRef", field=feature)
-        _constant(difference, mean)
+        quotient = _apply(_derived(transformations, name), "/")
+        _constant(_apply(quotient, "-", feature), mean)
         _constant(quotient, scale)
     _tag(_tag(clusters, "ComparisonMeasure", kind="distance"), "euclidean")
     for name in scaled:
@@ -71,8 +65,13 @@ def described(document: Element, told: Mapping[str, str]) -> bytes:
     return bytes(tostring(document, encoding="utf-8", xml_declaration=True))
 
 
-def _classifier(fields: Sequence[str], target: str, method: str, tables: Mapping[str, Table]) -> Element:
-    """A linear model of classes: for each its coefficients, in the order of the fields, and its intercept."""
+def _classifier(
+    fields: Sequence[str], target: str, method: str, tables: Mapping[str, Table], idf: Sequence[float] | None = None
+) -> Element:
+    """A linear model of classes: for each its coefficients, in the order of the fields, and its intercept.
+
+    With `idf`, one per field, the fields are divided by the length of their vector of idf first.
+    """
     document = _document(fields, target, tables)
     regression = _tag(document, "RegressionModel", functionName="classification", normalizationMethod=method)
     _schema(regression, fields, target)
@@ -82,11 +81,41 @@ def _classifier(fields: Sequence[str], target: str, method: str, tables: Mapping
             output, "OutputField", name=f"probability({value})", feature="probability", value=value,
             dataType="double", optype="continuous",
         )  # fmt: skip
+    terms = fields if idf is None else _of_length_one(regression, fields, idf)
     for value, (coefficients, intercept) in tables.items():
         table = _tag(regression, "RegressionTable", intercept=float(intercept), targetCategory=value)
-        for name, coefficient in zip(fields, coefficients.tolist(), strict=False):
+        for name, coefficient in zip(terms, coefficients.tolist(), strict=False):
             _tag(table, "NumericPredictor", name=name, coefficient=coefficient)
     return document
+
+
+def _of_length_one(regression: Element, fields: Sequence[str], idf: Sequence[float]) -> list[str]:
+    """Derived fields: each field by the length of all, which is the root of the summed squares of their idf."""
+    transformations = _tag(regression, "LocalTransformations")
+    squares = _apply(_derived(transformations, "square of length"), "sum")
+    for name, weight in zip(fields, idf, strict=True):
+        square = _apply(squares, "*")
+        _tag(square, "FieldRef", field=name)
+        _constant(square, weight**2)
+    length = _apply(_derived(transformations, "length"), "if")
+    _constant(_apply(length, "greaterThan", "square of length"), 0.0)
+    _apply(length, "sqrt", "square of length")
+    _constant(length, 1.0)
+    names = [f"scaled {name}" for name in fields]
+    for scaled, name in zip(names, fields, strict=True):
+        _apply(_derived(transformations, scaled), "/", name, "length")
+    return names
+
+
+def _derived(transformations: Element, name: str) -> Element:
+    return _tag(transformations, "DerivedField", name=name, dataType="double", optype="continuous")
+
+
+def _apply(parent: Element, function: str, *fields: str) -> Element:
+    applied = _tag(parent, "Apply", function=function)
+    for name in fields:
+        _tag(applied, "FieldRef", field=name)
+    return applied
 
 
 def _document(fields: Iterable[str], target: str | None = None, classes: Iterable[str] = ()) -> Element:

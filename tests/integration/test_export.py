@@ -90,8 +90,8 @@ def java() -> Iterator[Py4JBackend]:
     backend.gateway.shutdown()
 
 
-def engine(java: Py4JBackend, use_case: str) -> Evaluator:
-    return make_evaluator(exported(MODELS, use_case, "pmml"), backend=java).verify()
+def engine(java: Py4JBackend, use_case: str, models: Models = MODELS) -> Evaluator:
+    return make_evaluator(exported(models, use_case, "pmml"), backend=java).verify()
 
 
 def vectors(model: ChurnModel | SegmentModel) -> np.ndarray:
@@ -147,17 +147,13 @@ def test_segment_by_pmml(java: Py4JBackend) -> None:
     assert told["distance"].tolist() == pytest.approx([distance for _, distance in ours], abs=1e-9)
 
 
-def test_sentiment_by_pmml_where_a_missing_token_is_none(java: Py4JBackend) -> None:
-    evaluator = engine(java, "sentiment")
+@pytest.mark.parametrize("models", [MODELS, SCALED], ids=["presence", "tf-idf of length 1"])
+def test_sentiment_by_pmml_where_a_missing_token_is_none(java: Py4JBackend, models: Models) -> None:
+    evaluator = engine(java, "sentiment", models)
     for text in POSTS:
         found = evaluator.evaluate(dict.fromkeys(tokens(text), 1.0))
-        told = [found[f"probability({name})"] for name in MODELS.sentiment.classes]
-        assert told == pytest.approx(feeling_probabilities(MODELS.sentiment, text), abs=1e-9)
-
-
-def test_texts_of_length_one_have_no_pmml() -> None:
-    with pytest.raises(ExportError, match="sentiment cannot be written as pmml: naive_bayes scales texts"):
-        exported(SCALED, "sentiment", "pmml")
+        told = [found[f"probability({name})"] for name in models.sentiment.classes]
+        assert told == pytest.approx(feeling_probabilities(models.sentiment, text), abs=1e-9)
 
 
 def test_arrays_and_all_else_come_back_from_npz() -> None:
