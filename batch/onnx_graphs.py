@@ -72,12 +72,12 @@ recommend (int64[N] rows, double[N] strengths) => (double[T] scores, double[R] u
     factors = Cast <to: int = 11> (item_factors)
     length = Shape (rows)
     count = Squeeze (length)
-    places = Range (count, naught_whole, minus_one)
+    places = Range (naught_whole, count, one_whole)
     places_wide = Cast <to: int = 11> (places)
-    count_wide = Cast <to: int = 11> (count)
-    age = Div (places_wide, count_wide)
-    age_power = Pow (age, power)
-    gained = Mul (gain, age_power)
+    age = Div (places_wide, memory)
+    age_below = Neg (age)
+    decay = Exp (age_below)
+    gained = Mul (gain, decay)
     recency = Add (floor, gained)
     weight = Mul (recency, strengths)
     confidence = Mul (alpha, weight)
@@ -85,7 +85,12 @@ recommend (int64[N] rows, double[N] strengths) => (double[T] scores, double[R] u
     seen_across = Transpose (seen)
     seen_weighed = Mul (seen_across, confidence)
     of_seen = MatMul (seen_weighed, seen)
-    system = Add (gram, of_seen)
+    count_wide = Cast <to: int = 11> (count)
+    filled = Div (count_wide, few)
+    share = Min (filled, unit)
+    diagonal = Mul (share, regular)
+    observed = Add (gram, of_seen)
+    system = Add (observed, diagonal)
     wanted = Add (confidence, unit)
     right = MatMul (wanted, seen)
     right_squares = Mul (right, right)
@@ -154,10 +159,10 @@ def recommend_graph(model: RecommendModel) -> onnx.ModelProto:
     """`rows` int64 [n], `strengths` float64 [n] -> `scores` float64 [titles], `user` float64 [rank]."""
     how, rank = model.fold_in, model.factors.shape[1]
     arrays = {
-        "item_factors": model.factors, "gram": model.gram + how.reg * np.eye(rank), "zeros": np.zeros(rank),
-        **{name: _wide(getattr(how, name)) for name in ("alpha", "floor", "gain", "power")},
+        "item_factors": model.factors, "gram": model.gram, "regular": how.reg * np.eye(rank), "zeros": np.zeros(rank),
+        **{name: _wide(getattr(how, name)) for name in ("alpha", "floor", "gain", "memory", "few")},
         "unit": _wide(1.0), "naught": _wide(0.0), "tolerance": _wide(NAUGHT), "naught_whole": np.array(0),
-        "minus_one": np.array(-1), "steps": np.array(STEPS_PER_RANK * rank),
+        "one_whole": np.array(1), "steps": np.array(STEPS_PER_RANK * rank),
     }  # fmt: skip
     doc = (
         "rows: the viewer's titles, newest first, as positions in `titles`; strengths: of each, above 0, as the event "

@@ -19,15 +19,25 @@ Array = NDArray[Any]
 class FoldIn(msgspec.Struct, frozen=True):
     """How a user's vector is solved from the item factors.
 
-    The k-th oldest of n titles weighs floor + gain * (k / n) ** power times its strength; `alpha` turns weight into
-    confidence, `reg` is added to the diagonal.
+    A title after which the user saw k others weighs floor + gain * exp(-k / memory) times its strength; `alpha` turns
+    weight into confidence. `reg` is added to the diagonal: less, in proportion, of users with fewer than `few` titles.
     """
 
     reg: float
     alpha: float
     floor: float = 1.0
     gain: float = 0.0
-    power: float = 1.0
+    memory: float = 1.0
+    few: float = 1.0
+
+    def recency(self, count: int) -> Array:
+        """What each of so many titles weighs, newest first, float64 [count]."""
+        weights: Array = self.floor + self.gain * np.exp(-np.arange(count) / self.memory)
+        return weights
+
+    def diagonal(self, count: int) -> float:
+        """The regularisation of a user with so many titles."""
+        return self.reg * min(1.0, count / self.few)
 
 
 class RecommendModel(msgspec.Struct, frozen=True, dict=True):
@@ -57,16 +67,10 @@ class RecommendModel(msgspec.Struct, frozen=True, dict=True):
         """The largest length of a title's factors."""
         return float(np.linalg.norm(self.factors.astype(np.float64), axis=1).max(initial=0.0))
 
-    @cached_property
-    def regular(self) -> Array:
-        """The Gram matrix with the fold-in's regularisation on its diagonal, float64 [rank, rank]."""
-        regular: Array = self.gram + self.fold_in.reg * np.eye(self.factors.shape[1])
+    def regular(self, count: int) -> Array:
+        """The Gram matrix and on its diagonal the regularisation of a user with so many titles, [rank, rank]."""
+        regular: Array = self.gram + self.fold_in.diagonal(count) * np.eye(self.factors.shape[1])
         return regular
-
-    @cached_property
-    def solved(self) -> Array:
-        """The factors times the inverse of `regular`, float64 [titles, rank]: what a title alone adds to a user."""
-        return np.ascontiguousarray(np.linalg.solve(self.regular, self.factors.T.astype(np.float64)).T)
 
 
 class ChurnModel(msgspec.Struct, frozen=True, dict=True):

@@ -42,7 +42,10 @@ def fold_in_many(model: RecommendModel, histories: Sequence[Sequence[Seen]]) -> 
     by_length.pop(0, None)
     users = np.full((len(histories), rank), np.nan)
     for length, numbers in by_length.items():
-        weight, solved = model.fold_in.alpha * _recency(model, length), _by_titles if length < rank else _by_factors
+        weight, solved = (
+            model.fold_in.alpha * model.fold_in.recency(length),
+            _by_titles if length < rank else _by_factors,
+        )
         for piece in _pieces(len(numbers), max(1, _SOLVED_TOGETHER // (length * rank))):
             own = [known[user] for user in numbers[piece]]
             strengths = np.array([strength for _, strength in own], dtype=np.float64) / MILLION
@@ -77,19 +80,13 @@ def _known(model: RecommendModel, history: Sequence[Seen]) -> tuple[list[int], l
     return [row[seen.title] for seen in known], [seen.strength for seen in known]
 
 
-def _recency(model: RecommendModel, count: int) -> Floats:
-    how = model.fold_in
-    recency: Floats = how.floor + how.gain * (np.arange(count, 0, -1) / count) ** how.power
-    return recency
-
-
 def _by_titles(model: RecommendModel, rows: Rows, confidence: Floats) -> Floats:
     """Where titles are fewer than factors: x = A⁻¹Yᵤᵀw with (I + C Yᵤ A⁻¹ Yᵤᵀ) w = (I + C) 1 and A = YᵀY + λI.
 
     This solves the system of `_by_factors` (Woodbury's identity); `rows` and `confidence` are [users, titles].
     """
-    own, solved = model.factors[rows].astype(np.float64), model.solved[rows]
-    turned = solved.transpose(0, 2, 1)
+    own = model.factors[rows].astype(np.float64)
+    turned = (own @ np.linalg.inv(model.regular(rows.shape[1]))).transpose(0, 2, 1)
     system = confidence[:, :, None] * (own @ turned) + np.eye(rows.shape[1])
     return np.asarray((turned @ np.linalg.solve(system, (1 + confidence)[:, :, None]))[:, :, 0])
 
@@ -98,7 +95,7 @@ def _by_factors(model: RecommendModel, rows: Rows, confidence: Floats) -> Floats
     """(A + Yᵤᵀ C Yᵤ) x = Yᵤᵀ (I + C) 1; `rows` and `confidence` are [users, titles]."""
     own = model.factors[rows].astype(np.float64)
     turned = own.transpose(0, 2, 1)
-    system = model.regular + (turned * confidence[:, None, :]) @ own
+    system = model.regular(rows.shape[1]) + (turned * confidence[:, None, :]) @ own
     return np.asarray(np.linalg.solve(system, turned @ (1 + confidence)[:, :, None])[:, :, 0])
 
 

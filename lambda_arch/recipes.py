@@ -36,13 +36,14 @@ class Recipe(Section):
 
 
 class FoldIn(Section):
-    """A user's vector from the item factors: regularisation, confidence, and how recency weighs."""
+    """A user's vector from the item factors: regularisation, confidence, and how recency weighs (models.FoldIn)."""
 
     reg: float
     alpha: float
     floor: float
     gain: float
-    power: float
+    memory: float = Field(gt=0)
+    few: float = Field(gt=0)
 
 
 class Recommend(Recipe):

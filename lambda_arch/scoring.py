@@ -21,8 +21,8 @@ def fold_in(model: RecommendModel, history: Sequence[Seen]) -> NDArray[np.float6
     """The user's factors, float64 [rank], solved exactly for the item factors as they are.
 
     Implicit feedback (Hu, Koren, Volinsky 2008): (YᵀY + Yᵤᵀ(Cᵤ-I)Yᵤ + λI) x = YᵤᵀCᵤ1 with Cᵤ = 1 + αw, where a
-    title's weight w is its strength times its recency (models.FoldIn). `history` is newest first. None where the
-    model knows none of its titles.
+    title's weight w is its strength times its recency, and λ is less for few titles (models.FoldIn). `history` is
+    newest first. None where the model knows none of its titles.
     """
     user = fold_in_many(model, [history])[0]
     return None if np.isnan(user[0]) else user

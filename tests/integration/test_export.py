@@ -33,7 +33,7 @@ MODELS = Models(
     recommend=RecommendModel(
         name="als", version=7, titles=[f"t{number}" for number in range(TITLES)], popular=[],
         factors=(0.3 * CHANCE.normal(size=(TITLES, RANK))).astype(np.float32),
-        fold_in=FoldIn(0.5, 10.0, 0.1, 3.0, 10.0),
+        fold_in=FoldIn(0.5, 10.0, 0.1, 3.0, 10.0, 4.0),
     ),
     churn=ChurnModel(
         name="logistic_regression", version=7, cutoff=0.4, base_rate=0.3, intercept=-0.7,
@@ -160,7 +160,7 @@ def test_arrays_and_all_else_come_back_from_npz() -> None:
     read = np.load(io.BytesIO(exported(MODELS, "recommend", "npz")))
     assert (read["factors"] == MODELS.recommend.factors).all()
     told = json.loads(str(read["model.json"]))
-    assert (told["titles"], told["fold_in"]["power"]) == (MODELS.recommend.titles, 10.0)
+    assert (told["titles"], told["fold_in"]["memory"]) == (MODELS.recommend.titles, 10.0)
     assert (told["generation"], told["horizon"]) == ("7", "2016-01-02T00:00:00.000000Z")
 
 

@@ -14,7 +14,7 @@ from lambda_arch.ranking import best_rows, fold_in_many
 from lambda_arch.scoring import top_titles, top_titles_many
 from lambda_arch.tiles import MILLION, Seen
 
-HOW = FoldIn(reg=0.4, alpha=3.0, floor=0.2, gain=2.0, power=3.0)
+HOW = FoldIn(reg=0.4, alpha=3.0, floor=0.2, gain=2.0, memory=3.0, few=4.0)
 TITLES, RANK = 300, 6
 
 seeds = st.integers(0, 2**32 - 1)
@@ -38,11 +38,11 @@ def plainly(als: RecommendModel, history: list[Seen]) -> Any:
     """One user's factors by the normal equations, in the dimension of the rank."""
     known = [entry for entry in history if entry.title in als.row]
     own = als.factors[[als.row[entry.title] for entry in known]].astype(np.float64)
-    age = np.arange(len(known), 0, -1) / max(1, len(known))
     strength = np.array([entry.strength for entry in known]) / MILLION
-    confidence = HOW.alpha * strength * (HOW.floor + HOW.gain * age**HOW.power)
+    confidence = HOW.alpha * strength * (HOW.floor + HOW.gain * np.exp(-np.arange(len(known)) / HOW.memory))
     every = als.factors.astype(np.float64)
-    system = every.T @ every + own.T @ np.diag(confidence) @ own + HOW.reg * np.eye(als.factors.shape[1])
+    reg = HOW.reg * min(1, len(known) / HOW.few)
+    system = every.T @ every + own.T @ np.diag(confidence) @ own + reg * np.eye(als.factors.shape[1])
     return np.linalg.solve(system, own.T @ (1 + confidence))
 
 

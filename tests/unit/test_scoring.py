@@ -15,7 +15,7 @@ from lambda_arch.records import UnknownSchemaError
 from lambda_arch.scoring import fold_in, nearest_segment, sigmoid, top_titles, wilson
 from lambda_arch.tiles import MILLION, Profile, Seen, Tile
 
-HOW = FoldIn(reg=0.4, alpha=3.0, floor=0.2, gain=2.0, power=3.0)
+HOW = FoldIn(reg=0.4, alpha=3.0, floor=0.2, gain=2.0, memory=3.0, few=4.0)
 
 
 def seen(title: str, strength: float = 1.0) -> Seen:
@@ -35,11 +35,11 @@ def normal_equations(als: RecommendModel, strengths: dict[int, float]) -> np.nda
     """
     titles, rank = als.factors.shape
     y = als.factors.astype(np.float64)
-    age = {row: (len(strengths) - place) / len(strengths) for place, row in enumerate(strengths)}
-    weight = {row: strength * (HOW.floor + HOW.gain * age[row] ** HOW.power) for row, strength in strengths.items()}
+    recency = {row: HOW.floor + HOW.gain * math.exp(-place / HOW.memory) for place, row in enumerate(strengths)}
+    weight = {row: strength * recency[row] for row, strength in strengths.items()}
     confidence = np.diag([1 + HOW.alpha * weight.get(row, 0.0) for row in range(titles)])
     preference = np.array([1.0 if row in strengths else 0.0 for row in range(titles)])
-    left = y.T @ confidence @ y + HOW.reg * np.eye(rank)
+    left = y.T @ confidence @ y + HOW.reg * min(1, len(strengths) / HOW.few) * np.eye(rank)
     return np.asarray(np.linalg.inv(left) @ y.T @ confidence @ preference)
 
 
