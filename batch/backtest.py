@@ -24,7 +24,7 @@ from batch.lags import Bootstrap, ByLag, by_lag
 from batch.panel import Panel, panel
 from batch.replay import LAGS, Replay
 from batch.sentiment import labelled_posts
-from batch.training import JUDGED_FOLD
+from batch.training import JUDGED_FOLD, early
 from lambda_arch.config import Config
 from lambda_arch.features import unit_tile
 from lambda_arch.fidelity import FidelityTable, bucket
@@ -84,8 +84,8 @@ def _unreplayed(known: Known, contest: Contest, config: Config) -> pa.Table:
 
 def _replayed(known: Known, contest: Contest, config: Config) -> Iterator[pa.Table]:
     """Cases of viewers and titles."""
-    model = contest.challenger.recommend
-    baselines = recommend_baselines(model) if model else None
+    seen = _seen_early(known, config.batch.backtest.known_share)
+    baselines = recommend_baselines(seen) if contest.challenger.recommend else None
     users = _sequences(known.events.where(_drawn(known, config)))
     yield from _cut(users, lambda replay: user_cases(contest, baselines, replay), config)
     yield from _cut(_posts_by_title(known), lambda replay: title_cases(contest, replay), config)
@@ -115,6 +115,13 @@ def _drawn(known: Known, config: Config) -> Column:
 
 def _replay(config: Config, known_share: float) -> Replay:
     return Replay(known_share, config.batch.backtest.targets, config.features.history_limit)
+
+
+def _seen_early(known: Known, known_share: float) -> DataFrame:
+    """(user_id, title_id, time) of what the models that are judged know, each title of a user once."""
+    units = known.events.transform(early(known_share)).withColumns(unit_tile())
+    seen = units.where(F.col("strength").isNotNull() & F.col("title_id").isNotNull())
+    return seen.groupBy("user_id", "title_id").agg(F.max("time").alias("time"))
 
 
 def _sequences(events: DataFrame) -> DataFrame:

@@ -1,27 +1,137 @@
-"""What a recommender must beat: lists that need no model."""
+"""What a recommender must beat: popular titles, what is popular of late, and titles seen by the same viewers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 import msgspec
+import numpy as np
+import pyarrow as pa
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
-from lambda_arch.models import RecommendModel
+from lambda_arch.clock import DAY
+from lambda_arch.models import FoldIn
 from lambda_arch.tiles import Seen
 
+HALF_LIFE_DAYS = 180
+PERIODS = 64
+NEIGHBOURS = 100
+VIEWERS = 50_000  # whom the neighbours are learnt from at the most: they cost the square of a history's length
+RECENCY = FoldIn(reg=0.0, alpha=1.0, floor=0.1, gain=3.0, memory=5.0)
 
-class RecommendBaselines(msgspec.Struct, frozen=True):
-    """Titles by popularity, best first."""
+_TOGETHER = 1_000  # titles: their similarities to 20,000 others are 80 megabytes
+Array = NDArray[Any]
 
-    popular: list[str]
+
+class RecommendBaselines(msgspec.Struct, frozen=True, dict=True):
+    """Lists that need no model.
+
+    Rows of `titles`, best first: `popular` [titles], `recent` [periods, titles], what was popular of late at each
+    period, which begins at `begins` (microseconds, [periods - 1]: the first has no beginning). `neighbours` and
+    `similarities`: float32 [titles, neighbours], cosine.
+    """
+
+    titles: list[str]
+    popular: Array
+    begins: Array
+    recent: Array
+    neighbours: Array
+    similarities: Array
+
+    @cached_property
+    def row(self) -> dict[str, int]:
+        """Row of each title."""
+        return {title: number for number, title in enumerate(self.titles)}
 
     def lists(self, history: Sequence[Seen], count: int) -> dict[str, list[str]]:
-        """The best `count` titles not in the history, by the name of the baseline."""
-        seen = {entry.title for entry in history}
-        best = self.popular[: len(seen) + count]
-        return {"popular": [title for title in best if title not in seen][:count]}
+        """The best `count` titles not in the history (newest first), by the name of the baseline.
+
+        What is recent is so at the newest event of the history; of nobody, at the end of what is known.
+        """
+        period = np.searchsorted(self.begins, history[0].time, side="right") if history else len(self.begins)
+        seen = {self.row[entry.title] for entry in history if entry.title in self.row}
+        ranked = {"popular": self.popular, "recently_popular": self.recent[period], "item_item": self._near(history)}
+        return {name: self._unseen(rows, seen, count) for name, rows in ranked.items()}
+
+    def _near(self, history: Sequence[Seen]) -> Array:
+        """Rows that have a neighbour in the history, by the sum of their similarities; newer titles weigh more."""
+        known = [(self.row[entry.title], entry.strength) for entry in history if entry.title in self.row]
+        if not known:
+            return np.array([], dtype=np.intp)
+        rows, strengths = (np.array(values) for values in zip(*known, strict=True))
+        weight = strengths * RECENCY.recency(len(rows))
+        near, place = np.unique(self.neighbours[rows], return_inverse=True)
+        scores = np.bincount(place.ravel(), weights=(weight[:, None] * self.similarities[rows]).ravel())
+        return near[np.lexsort((near, -scores))][: np.count_nonzero(scores)]
+
+    def _unseen(self, rows: Array, seen: set[int], count: int) -> list[str]:
+        best = [row for row in rows[: len(seen) + count].tolist() if row not in seen]
+        return [self.titles[row] for row in best[:count]]
 
 
-def recommend_baselines(model: RecommendModel) -> RecommendBaselines:
-    """The baselines by what the model was trained on."""
-    return RecommendBaselines([model.titles[row] for row in model.popular])
+def recommend_baselines(seen: DataFrame) -> RecommendBaselines | None:
+    """The baselines of (user_id, title_id, time), unique per user and title; None where nobody has seen anything."""
+    columns = seen.select(F.xxhash64("user_id").alias("user"), "title_id", "time").toArrow()
+    if columns.num_rows == 0:
+        return None
+    titles, item = np.unique(_values(columns["title_id"]), return_inverse=True)
+    viewer, time = (columns[name].to_numpy() for name in ("user", "time"))
+    counts = np.bincount(item)
+    begins, recent = _recent(item, time, len(titles))
+    neighbours, similarities = _neighbours(viewer, item, len(titles))
+    return RecommendBaselines(
+        [str(title) for title in titles], _ranked(counts), begins, recent, neighbours, similarities
+    )
+
+
+def _values(column: pa.ChunkedArray) -> Array:
+    values: Array = column.to_numpy().astype(str)
+    return values
+
+
+def _ranked(scores: Array) -> Array:
+    """Rows by score, best first; equal scores in the order of the rows."""
+    return np.lexsort((np.arange(len(scores)), -scores)).astype(np.int32)
+
+
+def _recent(item: Array, time: Array, titles: int) -> tuple[Array, Array]:
+    """Where periods of equally many events begin, and at the end of each the rows by decayed popularity."""
+    order = np.lexsort((item, time))
+    pieces = [piece for piece in np.array_split(order, PERIODS) if len(piece)]
+    begins = np.array([time[piece[0]] for piece in pieces[1:]], dtype=np.int64)
+    recent, scores, now = [], np.zeros(titles), time[order[0]]
+    for piece in pieces:
+        end = time[piece[-1]]
+        fresh = np.bincount(item[piece], weights=_decay(end - time[piece]), minlength=titles)
+        scores, now = scores * _decay(end - now) + fresh, end
+        recent.append(_ranked(scores))
+    return begins, np.array(recent)
+
+
+def _decay(age: Array) -> Array:
+    decay: Array = np.exp2(-age / (HALF_LIFE_DAYS * DAY))
+    return decay
+
+
+def _neighbours(viewer: Array, item: Array, titles: int) -> tuple[Array, Array]:
+    """Each title's nearest others and their cosine similarities; where there are fewer, at a similarity of 0."""
+    viewers, user = np.unique(viewer, return_inverse=True)
+    kept = user < VIEWERS  # viewers are hashes: the first are drawn
+    shape = (min(len(viewers), VIEWERS), titles)
+    known = sp.csc_matrix((np.ones(kept.sum(), dtype=np.float32), (user[kept], item[kept])), shape=shape)
+    lengths = np.sqrt(np.asarray(known.sum(axis=0)).ravel())
+    unit = (known @ sp.diags(1 / np.maximum(lengths, 1).astype(np.float32))).tocsr()
+    across, count = unit.T.tocsr(), min(NEIGHBOURS, titles)
+    nearest, similarities = [], []
+    for begin in range(0, titles, _TOGETHER):
+        block = np.asarray((across[begin : begin + _TOGETHER] @ unit).todense())
+        np.fill_diagonal(block[:, begin:], 0)
+        best = np.sort(np.argpartition(-block, count - 1, axis=1)[:, :count], axis=1)
+        nearest.append(best.astype(np.int32))
+        similarities.append(np.take_along_axis(block, best, axis=1))
+    return np.concatenate(nearest), np.concatenate(similarities)

@@ -18,10 +18,10 @@ PARTITIONS = 4  # whatever the machine: their number is part of the order of the
 
 
 def seen_titles(profiles: DataFrame) -> DataFrame:
-    """Profiles -> (user_id, title_id, strength), strength as a fraction; unique per user and title."""
+    """Profiles -> (user_id, title_id, time, strength), strength as a fraction; unique per user and title."""
     seen = profiles.select("user_id", F.explode("lifetime.history").alias("seen"))
     strength = (F.col("seen.strength") / MILLION).alias("strength")
-    return seen.select("user_id", F.col("seen.title").alias("title_id"), strength)
+    return seen.select("user_id", F.col("seen.title").alias("title_id"), "seen.time", strength)
 
 
 def train_recommend(seen: DataFrame, settings: Recommend, seed: int, version: int) -> RecommendModel | None:

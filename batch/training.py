@@ -9,6 +9,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from batch.churn import fold, labelled_accounts, train_churn
+from batch.content import with_unseen
+from batch.hindsight import select_recommend
 from batch.known import Known
 from batch.recommend import seen_titles, train_recommend
 from batch.segment import train_segment
@@ -79,17 +81,20 @@ def early(known_share: float) -> Transform:
 
 def select(training: Training, settings: Batch) -> tuple[Batch, dict[UseCase, tuple[Trial, ...]]]:
     """The settings to train with, and every use case's candidates as they were measured."""
-    found: dict[UseCase, Selection[Any]] = {}
+    found: dict[UseCase, Selection[Any]] = {
+        "recommend": select_recommend(training.profiles, settings.recommend, settings.seed),
+    }
     chosen = settings.model_copy(update={name: selection.chosen for name, selection in found.items()})
     return chosen, {name: selection.trials for name, selection in found.items()}
 
 
 def trained(training: Training, settings: Batch, number: int) -> Models:
     """A generation's models, each trained on all of the training set."""
+    recommend = train_recommend(seen_titles(training.profiles), settings.recommend, settings.seed, number)
     return Models(
         generation=number,
         horizon=training.horizon,
-        recommend=train_recommend(seen_titles(training.profiles), settings.recommend, settings.seed, number),
+        recommend=with_unseen(recommend, training.titles),
         segment=train_segment(training.profiles, training.horizon, settings.segment, settings.seed, number),
         churn=train_churn(training.accounts, settings.churn, number),
         sentiment=train_sentiment(training.posts, settings.sentiment, number),

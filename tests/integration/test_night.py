@@ -44,7 +44,7 @@ from lambda_arch.tiles import Profile
 pytestmark = [pytest.mark.servers, pytest.mark.spark]
 DATABASE = 8
 SETTINGS = {
-    "BATCH__RECOMMEND__RANK": "8",
+    "BATCH__RECOMMEND__GRID__RANK": "[8]",
     "BATCH__RECOMMEND__ITERATIONS": "3",
     "BATCH__SEGMENT__K": "2",
     "BATCH__CHURN__REG": "0.05",

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch.baselines import recommend_baselines
+from batch.baselines import RecommendBaselines
 from batch.cases import (
     INCUMBENT,
     POST,
@@ -36,6 +36,11 @@ from lambda_arch.tiles import MILLION
 REPLAY = Replay(known_share=0.6, targets=10, history_limit=2000)
 TITLES = [f"t{number:03}" for number in range(120)]
 LAYERS = ("batch", "speed")
+# Popular are the last titles, and no title has a neighbour.
+BACKWARDS = RecommendBaselines(
+    titles=TITLES, popular=np.arange(len(TITLES))[::-1], begins=np.array([]), recent=np.arange(len(TITLES))[None, ::-1],
+    neighbours=np.zeros((len(TITLES), 1), dtype=np.int32), similarities=np.zeros((len(TITLES), 1)),
+)  # fmt: skip
 BASELINES = {"recommend": "popular", "segment": "largest", "sentiment": "overall_share", "churn": "base_rate"}
 
 
@@ -73,8 +78,7 @@ def cases(function: ArrowFunction, *batches: pa.RecordBatch) -> list[Case]:
 
 def of_viewer(small: Models, titles: Sequence[str], replay: Replay = REPLAY) -> list[Case]:
     own = models(small)
-    assert own.recommend is not None
-    return cases(user_cases(Contest(own), recommend_baselines(own.recommend), replay), viewer(titles))
+    return cases(user_cases(Contest(own), BACKWARDS, replay), viewer(titles))
 
 
 def values(found: Sequence[Case], use_case: str, layer: str) -> dict[str, list[float]]:
@@ -316,7 +320,7 @@ def test_the_incumbent_answers_the_very_same_cases_and_baselines_answer_once(sma
         churn=replaced(own.churn, coefficients=np.array([0.0])),
         sentiment=replaced(own.sentiment, vocabulary=[], weights=np.zeros((0, 2)), prior=np.array([1.0, 0.0])),
     )  # fmt: skip
-    contest, baselines = Contest(own, other), recommend_baselines(own.recommend)
+    contest, baselines = Contest(own, other), BACKWARDS
     rows: list[tuple[ArrowFunction, ArrowFunction, pa.RecordBatch]] = [
         (user_cases(Contest(own), baselines, REPLAY), user_cases(contest, baselines, REPLAY), viewer(TITLES[:80])),
         (churn_cases(Contest(own), REPLAY), churn_cases(contest, REPLAY), customers([(3, True), (40, False)])),
