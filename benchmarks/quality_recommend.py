@@ -177,7 +177,7 @@ def _after_a_moment(judge: Judge, ratings: pd.DataFrame) -> list[Row]:
 
 
 def _implicit(early: pd.DataFrame, later: pd.Series) -> Floats:
-    """nDCG@10 of the `implicit` package's ALS, with the settings that were found best for it on this split."""
+    """nDCG@10 of the `implicit` package's ALS of 128 factors, alpha 2."""
     user, item = early["user_id"].astype("category").cat, early["title_id"].astype("category").cat
     matrix = sp.csr_matrix((early["strength"].to_numpy(np.float32) / MILLION, (user.codes, item.codes)))
     model = AlternatingLeastSquares(factors=128, alpha=2.0, random_state=1, num_threads=1)
