@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from batch.baselines import RecommendBaselines
+from batch.lexicon import sentiment_baselines
 from batch.replay import Replay, Viewer, events_of
 from lambda_arch.fidelity import bucket
 from lambda_arch.models import ChurnModel, Models, RecommendModel
@@ -132,8 +132,9 @@ def post_cases(contest: Contest) -> ArrowFunction:
         told = {f"{prefix}batch": feeling(model, row["text"]) for prefix, model in models.items()}
         if not told:
             return
-        majority = models[""].classes[int(np.argmax(models[""].shares))]
-        right = {name: float(said == row["feeling"]) for name, said in {**told, "majority": majority}.items()}
+        shares = dict(zip(models[""].classes, models[""].shares, strict=True))
+        baselines = {name: said for name, [said] in sentiment_baselines(shares, [row["text"]]).items()}
+        right = {name: float(said == row["feeling"]) for name, said in {**told, **baselines}.items()}
         facts = {"told": float(FEELINGS.index(told["batch"])), "felt": float(FEELINGS.index(row["feeling"]))}
         yield Case("sentiment", row["title_id"], POST, right, facts)
 

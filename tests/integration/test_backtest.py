@@ -144,7 +144,7 @@ def test_each_use_case_has_its_evidence(judged: Judged) -> None:
         "recommend": (LISTS, {"recall@10", "coverage@10"}),
         "segment": (["largest"], {"silhouette"}),
         "churn": (["base_rate"], {"auc", "pr_auc", "calibration_error", "precision", "recall"}),
-        "sentiment": (["majority"], {"macro_f1"}),
+        "sentiment": (["majority", "vader"], {"macro_f1"}),
     }
     assert judged.evidence["sentiment"].value == 1.0
     assert judged.evidence["sentiment"].baselines[0].gain == pytest.approx(1 / 3, abs=0.15)
