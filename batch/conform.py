@@ -15,6 +15,7 @@ from lambda_arch.rules import checked_events, checked_posts
 from lambda_arch.schemas import RAW, Transform, conform
 
 Kind = Literal["events", "posts"]
+SILVER: dict[Kind, tuple[Table, str]] = {"events": (EVENTS, "event_id"), "posts": (POSTS, "post_id")}
 COORDINATES = ("topic", "partition", "offset")
 
 
@@ -28,34 +29,40 @@ class Counts:
     new: int = 0
 
 
+def checked_records(kind: Kind, settings: Events) -> Transform:
+    """Raw records -> their columns, those of silver's table, and `reason` (null: valid)."""
+    check = {"events": checked_events, "posts": checked_posts}[kind](settings)
+    return lambda raw: raw.transform(check).withColumn("event_date", F.to_date("event_time"))
+
+
 def settle(lake: Lake, raw: DataFrame, kind: Kind, settings: Events) -> Counts:
-    """Write raw records (schema RAW) to silver or quarantine and answer how many went where. Twice is once."""
-    check = {"events": checked_events, "posts": checked_posts}[kind]
-    table, key = {"events": (EVENTS, "event_id"), "posts": (POSTS, "post_id")}[kind]
-    checked = raw.transform(conform(RAW)).transform(check(settings)).transform(dated()).persist()
+    """Write raw records (schema RAW) to silver or quarantine and answer how many went where. Twice is once.
+
+    The tables are there.
+    """
+    table, key = SILVER[kind]
+    checked = raw.transform(conform(RAW)).transform(checked_records(kind, settings)).persist()
     try:
-        return settled(lake, checked, table, key)
+        received, rejected = checked.agg(F.count("*"), F.count("reason")).collect()[0]
+        if rejected:
+            quarantine(lake, checked)
+        accepted = checked.transform(first_by(key)).transform(conform(table.schema))
+        new = lake.insert_new(accepted, table, key) if received > rejected else 0
+        return Counts(received, received - rejected, rejected, new)
     finally:
         checked.unpersist()
 
 
-def settled(lake: Lake, checked: DataFrame, table: Table, key: str) -> Counts:
-    """Write checked records (of raw records, with `record` and `reason`) to the table or to quarantine."""
-    lake.create(table, QUARANTINE)
-    received, rejected = checked.agg(F.count("*"), F.count("reason")).collect()[0]
-    valid, new = received - rejected, 0
-    if rejected:
-        lake.insert_new(checked.transform(rejects()), QUARANTINE, *COORDINATES)
-    if valid:
-        accepted = checked.where(F.col("reason").isNull()).transform(first_by(key))
-        new = lake.insert_new(accepted.transform(conform(table.schema)), table, key)
-    return Counts(received, valid, rejected, new)
+def quarantine(lake: Lake, checked: DataFrame) -> None:
+    """Keep the checked records that have a reason. Twice is once."""
+    lake.insert_new(checked.transform(rejects()), QUARANTINE, *COORDINATES)
 
 
 def conform_bronze(lake: Lake, config: Config) -> Counts:
     """Settle what bronze has received since the last call; a checkpoint remembers how far. Raises on failure."""
     if not lake.exists(BRONZE):
         return Counts()
+    lake.create(EVENTS, POSTS, QUARANTINE)
     kinds: dict[Kind, str] = {"events": config.kafka.topics.events, "posts": config.kafka.topics.posts}
     counts: list[Counts] = []
 
@@ -69,23 +76,22 @@ def conform_bronze(lake: Lake, config: Config) -> Counts:
 
 
 def first_by(key: str) -> Transform:
-    """One row per key: the first by its coordinates, for the same id again is the same event."""
+    """Of checked records the valid, one per key: the first by its coordinates, for the same id again is the same."""
     order = Window.partitionBy(key).orderBy(*COORDINATES)
-    return lambda rows: rows.withColumn("nth", F.row_number().over(order)).where(F.col("nth") == 1).drop("nth")
+    nth = F.row_number().over(order)
+    return lambda rows: rows.where(F.col("reason").isNull()).withColumn("nth", nth).where("nth = 1").drop("nth")
 
 
 def rejects() -> Transform:
     """Checked records -> those with a reason, as quarantine keeps them: bytes untouched."""
-    value = F.col("record").alias("value")
-    columns = ("reason", *COORDINATES, "timestamp", "key", value)
-    return lambda checked: (
-        checked.where(F.col("reason").isNotNull()).select(*columns).transform(conform(QUARANTINE.schema))
-    )
+    names = [name for name in QUARANTINE.schema.names if name not in ("value", "file")]
 
+    def kept(checked: DataFrame) -> DataFrame:
+        file = F.col("file") if "file" in checked.columns else F.lit(None).cast("string").alias("file")
+        rows = checked.where(F.col("reason").isNotNull()).select(*names, F.col("record").alias("value"), file)
+        return rows.transform(conform(QUARANTINE.schema))
 
-def dated() -> Transform:
-    """With the UTC date of the event time, by which silver's files are skipped."""
-    return lambda rows: rows.withColumn("event_date", F.to_date("event_time"))
+    return kept
 
 
 def _total(counts: Sequence[Counts]) -> Counts:

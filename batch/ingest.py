@@ -1,135 +1,188 @@
-"""Files -> silver by a mapping: rows are `read`, `mapped` to records, and settled like the broker's."""
+"""Files -> silver by a mapping: rows are read, numbered, mapped to records, and settled like the broker's."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from batch.conform import COORDINATES, Counts, Kind, settle, settled
+from batch.conform import COORDINATES, SILVER, checked_records, first_by, quarantine
+from batch.faults import READING, said, silent_tasks
+from batch.ingest_report import IngestReport, reported
 from batch.mapping import REQUIRED, IngestError, Mapping, Target
+from batch.numbering import numbered, numbering
+from batch.readers import BROKEN, PLACE, read
 from lambda_arch.config import Events
-from lambda_arch.lake import LABELS, TITLES, Lake, Table
-from lambda_arch.schemas import RAW, SchemaError, Transform
+from lambda_arch.lake import LABELS, QUARANTINE, TITLES, Lake, Table
+from lambda_arch.posts import FEELINGS
+from lambda_arch.schemas import SchemaError, Transform, conform
 
-_READERS: dict[str, dict[str, str]] = {
-    "csv": {"header": "true"},
-    "json": {"primitivesAsString": "true"},
-    "parquet": {},
-}
-# PySpark does not know all of its JVM's exceptions.
-_FAULTS = (PySparkException, Py4JJavaError)
-_BROKEN = "_corrupt_record"
+Progress = Callable[[str], None]
+
 # Spark's default keeps milliseconds only.
 _JSON = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
-_RECORDS: dict[Target, Kind] = {"events": "events", "posts": "posts"}
-_TABLES: dict[Target, tuple[Table, str]] = {"titles": (TITLES, "title_id"), "labels": (LABELS, "post_id")}
+_REMEDY = {
+    "jdbc": "check the options url, dbtable or query, user; give Spark the driver's jar (put it into jars/spark below "
+    "paths.var) and name its class in the option driver",
+    "sqlite": "check the path, and the option table or query",
+}
+# What a column may say.
+_KNOWN = {"feeling": FEELINGS}
+_TABLES: dict[Target, tuple[Table, str]] = {
+    "events": SILVER["events"],
+    "posts": SILVER["posts"],
+    "titles": (TITLES, "title_id"),
+    "labels": (LABELS, "post_id"),
+}
 
 
-@dataclass(frozen=True)
-class IngestReport:
-    """What became of the files' rows."""
-
-    mapping: str
-    target: Target
-    files: tuple[str, ...]
-    counts: Counts
-
-    def sentence(self) -> str:
-        """The report for people."""
-        counts = self.counts
-        return (
-            f"{self.mapping}: {counts.received} rows: {counts.valid} valid, {counts.new} of them new in "
-            f"{self.target}; {counts.rejected} rejected into quarantine"
-        )
-
-
-def ingest(lake: Lake, paths: Sequence[str], mapping: Mapping, received: int, settings: Events) -> IngestReport:
+def ingest(
+    lake: Lake,
+    paths: Sequence[str],
+    mapping: Mapping,
+    received: int,
+    settings: Events,
+    *,
+    dry_run: bool = False,
+    rejects: int = 0,
+    say: Progress = lambda _: None,
+) -> IngestReport:
     """Write the files' rows to silver or quarantine; `received` (microseconds) says when. Twice is once.
 
-    Raises IngestError for a file that cannot be read, and for a column that is missing or has a wrong type.
+    A dry run answers the same report and writes nothing. Raises IngestError for a file that cannot be read and for a
+    column that is missing or has a wrong type, LakeError for a table that is not ours to write: all before a write.
     """
-    records = read(lake, paths, mapping).transform(mapped(mapping, received)).persist()
-    try:
-        _read_all(records, paths, mapping)
-        counts = _settle(lake, records, mapping, settings)
-    finally:
-        records.unpersist()
-    return IngestReport(mapping.name, mapping.target, tuple(paths), counts)
-
-
-def read(lake: Lake, paths: Sequence[str], mapping: Mapping) -> DataFrame:
-    """The files' rows; raises IngestError naming files that cannot be read."""
-    reader = lake.spark.read.format(mapping.format).options(**_READERS[mapping.format]).options(**mapping.options)
-    try:
-        return reader.load(list(paths))
-    except _FAULTS as error:
-        raise _unreadable(paths, mapping, error) from None
+    table, key = _TABLES[mapping.target]
+    lake.check(table, QUARANTINE)
+    say("reading")
+    with _faults_named(lake, paths, mapping):
+        rows = read(lake.spark, paths, mapping).transform(_with_row(mapping)).persist()
+        known = numbering(rows, F.col("taken"), _hash(rows, mapping))
+        if not known.files:
+            raise IngestError(f"{_named(paths)}: no rows; give files with rows, of format {mapping.format}")
+    say("checking")
+    records = numbered(rows, known).transform(mapped(mapping, received))
+    checked = records.transform(_check(mapping, settings)).select(*_kept(table)).persist()
+    fresh = checked.transform(_fresh(lake, table, key, mapping)).persist()
+    report = reported(mapping, known.files, checked, fresh, rejects, dry_run)
+    if not dry_run:
+        say("writing")
+        _write(lake, table, key, checked, fresh, report)
+    for kept in (fresh, checked, rows):
+        kept.unpersist()
+    return report
 
 
 def mapped(mapping: Mapping, received: int) -> Transform:
-    """A file's rows -> raw records, with the mapped columns besides, as the struct `row`.
+    """Numbered rows -> raw records of those taken, with `file`, and the mapped columns besides, as the struct `row`.
 
     `value` is the JSON of what is not null in `row`, or the line itself where it is not JSON. `partition` is a
     number for the file's content and `offset` the row in it, so that the same file again has the same coordinates
-    and another file under the same name has others. Raises IngestError naming a wrong expression.
+    and another file under the same name has others.
     """
-
-    def records(rows: DataFrame) -> DataFrame:
-        fields = [_column(rows, name, mapping) for name in mapping.columns]
-        value = F.to_json(F.struct(*fields), _JSON).cast("binary")
-        broken = F.col(_BROKEN).cast("binary") if _BROKEN in rows.columns else F.lit(None).cast("binary")
-        taken = rows.where(_taken(rows, mapping) | broken.isNotNull()).select(
-            F.struct(*fields).alias("row"),
-            F.coalesce(broken, value).alias("value"),
-            F.col("_metadata.file_path").alias("file"),
-            F.col("_metadata.file_block_start").alias("block"),
-            F.monotonically_increasing_id().alias("nth"),
-        )
-        return taken.withColumns(_coordinates(mapping.name, received)).select(*RAW.names, "row")
-
-    return records
-
-
-def _coordinates(name: str, received: int) -> dict[str, Column]:
-    file = Window.partitionBy("file")
-    content = F.xxhash64(F.sum(F.xxhash64("value")).over(file))
-    return {
-        "topic": F.lit(f"file:{name}"),
-        "partition": F.pmod(content, F.lit(2**31)).cast("integer"),
-        "offset": F.row_number().over(file.orderBy("block", "nth")).cast("long") - 1,
+    origin = {
+        "topic": F.lit(f"file:{mapping.name}"),
         "timestamp": F.timestamp_micros(F.lit(received)),
         "key": F.lit(None).cast("binary"),
+        "value": F.coalesce(F.col(BROKEN).cast("binary"), F.to_json("row", _JSON).cast("binary")),
     }
-
-
-def _settle(lake: Lake, records: DataFrame, mapping: Mapping, settings: Events) -> Counts:
-    if kind := _RECORDS.get(mapping.target):
-        return settle(lake, records, kind, settings)
-    table, key = _TABLES[mapping.target]
-    try:
-        return settled(lake, records.transform(checked_rows(table, REQUIRED[mapping.target])), table, key)
-    except SchemaError as error:
-        raise IngestError(f"mapping {mapping.name}: {error}; cast it in the mapping's columns") from None
+    return lambda rows: rows.where("taken").withColumns(origin).drop("taken", BROKEN)
 
 
 def checked_rows(table: Table, required: Sequence[str]) -> Transform:
     """Records -> the table's columns (null or an empty list where not mapped), coordinates, `record` and `reason`."""
     missing = [F.when(F.col(name).isNull(), F.lit(f"missing_field:{name}")) for name in required]
+    strange = [
+        F.when(~F.col(name).isin(*known), F.lit(f"out_of_range:{name}"))
+        for name, known in _KNOWN.items()
+        if name in table.schema.names
+    ]
 
     def checked(records: DataFrame) -> DataFrame:
-        origin = (*COORDINATES, "timestamp", "key", F.col("value").alias("record"))
+        origin = (*COORDINATES, "timestamp", "key", "file", F.col("value").alias("record"))
         rows = records.select("row.*", *origin)
         absent = [field for field in table.schema if field.name not in rows.columns]
         nothing = {field.name: F.lit(None).cast(field.dataType) for field in absent}
         lists = {name: F.coalesce(name, F.array().cast("array<string>")) for name in _lists(table)}
-        return rows.withColumns(nothing).withColumns(lists).withColumn("reason", F.coalesce(*missing))
+        return rows.withColumns(nothing).withColumns(lists).withColumn("reason", F.coalesce(*missing, *strange))
 
     return checked
+
+
+@contextmanager
+def _faults_named(lake: Lake, paths: Sequence[str], mapping: Mapping) -> Iterator[None]:
+    """What reading raises becomes an IngestError with the files, the fault and a remedy."""
+    try:
+        with silent_tasks(lake.spark):
+            yield
+    except IngestError:
+        raise
+    except READING as error:
+        remedy = _REMEDY.get(mapping.format, "check the path and the format")
+        raise IngestError(f"{_named(paths)}: not readable as {mapping.format}: {said(error)}; {remedy}") from None
+
+
+def _with_row(mapping: Mapping) -> Transform:
+    """A file's rows -> `row` (the mapped columns), whether it is `taken`, the line if it is broken, and its place."""
+
+    def with_row(rows: DataFrame) -> DataFrame:
+        fields = [_column(rows, name, mapping) for name in mapping.columns]
+        broken = F.col(BROKEN) if BROKEN in rows.columns else F.lit(None).cast("string")
+        taken = _taken(rows, mapping) | broken.isNotNull()
+        return rows.select(F.struct(*fields).alias("row"), taken.alias("taken"), broken.alias(BROKEN), *PLACE)
+
+    return with_row
+
+
+def _hash(rows: DataFrame, mapping: Mapping) -> Column:
+    types = {name: rows.select(f"row.{name}").schema[0].dataType.simpleString() for name in mapping.columns}
+    # Spark hashes no maps.
+    fields = [F.to_json(f"row.{name}") if "map<" in kind else F.col(f"row.{name}") for name, kind in types.items()]
+    return F.xxhash64(*fields, BROKEN)
+
+
+def _check(mapping: Mapping, settings: Events) -> Transform:
+    if mapping.target in ("events", "posts"):
+        check = checked_records(mapping.target, settings)
+        return lambda records: records.drop("row").transform(check)
+    table, _ = _TABLES[mapping.target]
+    return checked_rows(table, REQUIRED[mapping.target])
+
+
+def _kept(table: Table) -> list[str]:
+    """What silver and quarantine want of checked records."""
+    origin = [name for name in QUARANTINE.schema.names if name != "value"]
+    return [*dict.fromkeys([*origin, "record", *table.schema.names])]
+
+
+def _fresh(lake: Lake, table: Table, key: str, mapping: Mapping) -> Transform:
+    """Checked records -> the valid ones that the table does not have, with their `file`; raises IngestError."""
+
+    def fresh(checked: DataFrame) -> DataFrame:
+        rows = checked.transform(first_by(key))
+        try:
+            rows.transform(conform(table.schema))
+        except SchemaError as error:
+            raise IngestError(f"mapping {mapping.name}: {error}; cast it in the mapping's columns") from None
+        new = rows.join(lake.read(table).select(key), on=key, how="left_anti") if lake.exists(table) else rows
+        return new.select(*table.schema.names, "file")
+
+    return fresh
+
+
+def _named(paths: Sequence[str]) -> str:
+    return ", ".join(paths) or "the database"
+
+
+def _write(lake: Lake, table: Table, key: str, checked: DataFrame, fresh: DataFrame, report: IngestReport) -> None:
+    lake.create(table, QUARANTINE)
+    if report.counts.rejected:
+        quarantine(lake, checked)
+    if report.counts.new:
+        lake.insert_new(fresh.transform(conform(table.schema)), table, key)
 
 
 def _lists(table: Table) -> list[str]:
@@ -150,25 +203,6 @@ def _usable(rows: DataFrame, expression: str, place: str) -> Column:
         column = F.expr(expression)
         rows.select(column)
     except PySparkException as error:
-        have = ", ".join(rows.columns)
-        raise IngestError(f"{place}: {expression}: {_said(error)}; the file has the columns {have}") from None
+        have = ", ".join(name for name in rows.columns if name not in PLACE)
+        raise IngestError(f"{place}: {expression}: {said(error)}; the file has the columns {have}") from None
     return column
-
-
-def _read_all(records: DataFrame, paths: Sequence[str], mapping: Mapping) -> None:
-    """Fills the cache, so that a fault of the files is told from one of the lake."""
-    try:
-        records.count()
-    except _FAULTS as error:
-        raise _unreadable(paths, mapping, error) from None
-
-
-def _unreadable(paths: Sequence[str], mapping: Mapping, error: Exception) -> IngestError:
-    files = ", ".join(paths)
-    return IngestError(f"{files}: not readable as {mapping.format}: {_said(error)}; check the path and the format")
-
-
-def _said(error: Exception) -> str:
-    """The first line of Spark's message: a stack trace follows it."""
-    message = error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else error
-    return next(iter(str(message).splitlines()), type(error).__name__)

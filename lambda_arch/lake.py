@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -14,29 +15,46 @@ from pyspark.sql import types as T
 from lambda_arch import schemas
 
 OWNER = "lambda-arch"
+# Holds the version of a table's schema; a table without it has the first.
+VERSION = "lambda_arch.schema"
+
+
+class LakeError(RuntimeError):
+    """A table of the lake is not as this program knows it; the message names the table and the remedy."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table's place in the lake, its schema, and what it promises."""
+    """A table's place in the lake, its schema, and what it promises; another schema is another version."""
 
     name: str
     schema: T.StructType
     comment: str
     partitioned_by: tuple[str, ...] = ()
+    version: int = 1
 
 
 BRONZE = Table("bronze/kafka", schemas.RAW, "Kafka records as they came; (topic, partition, offset) is unique")
-QUARANTINE = Table("bronze/quarantine", schemas.QUARANTINE, "Records that break a rule, untouched, with the reason")
+QUARANTINE = Table(
+    "bronze/quarantine", schemas.QUARANTINE, "Records that break a rule, untouched, with the reason", version=2
+)
 # Not partitioned: twenty years of days are thousands of tiny files, nine times slower to read; the files'
 # statistics of event_date skip as well.
 EVENTS = Table("silver/events", schemas.EVENT, "Valid events, each event_id once")
 POSTS = Table("silver/posts", schemas.POST, "Valid posts, each post_id once")
-LABELS = Table("silver/labels", schemas.LABEL, "What posts feel, as labelled by people; each post_id once")
+LABELS = Table("silver/labels", schemas.LABEL, "What posts feel, as labelled by people; each post_id once", version=2)
 TITLES = Table("silver/titles", schemas.TITLE, "The catalogue, each title_id once")
 PREDICTIONS = Table("gold/predictions", schemas.PREDICTION, "What each generation says", ("generation",))
-GENERATIONS = Table("gold/generations", schemas.GENERATION, "Published generations with models and report")
+GENERATIONS = Table("gold/generations", schemas.GENERATION, "Published generations with models and report", version=2)
 TABLES = (BRONZE, QUARANTINE, EVENTS, POSTS, LABELS, TITLES, PREDICTIONS, GENERATIONS)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A table as it is stored: its schema's version, and the columns that it lacks."""
+
+    version: int
+    missing: tuple[T.StructField, ...]
 
 
 class Lake:
@@ -56,16 +74,21 @@ class Lake:
         """Whether the table is there."""
         return DeltaTable.isDeltaTable(self.spark, self.path(table))
 
-    def create(self, *tables: Table) -> None:
-        """Make the tables that do not exist yet."""
+    def check(self, *tables: Table) -> None:
+        """Write nothing; raises LakeError where a table that is there cannot be used, now or after `create`."""
         for table in tables:
-            if self.exists(table):
-                continue
-            builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(table.schema)
-            builder = builder.comment(table.comment).property("owner", OWNER).property("source", table.name)
-            if table.partitioned_by:
-                builder = builder.partitionedBy(*table.partitioned_by)
-            builder.execute()
+            self._found(table)
+
+    def create(self, *tables: Table) -> None:
+        """Make the tables that are not there yet, and add the columns that older ones lack.
+
+        Raises LakeError, before anything is written, where one of them is newer or otherwise different.
+        """
+        for table, found in [(table, self._found(table)) for table in tables]:
+            if found is None:
+                self._make(table)
+            elif found.missing or found.version < table.version:
+                self._extend(table, found.missing)
 
     def version(self, table: Table) -> int:
         """The number of the table's newest commit: what reads it now reads that."""
@@ -103,3 +126,49 @@ class Lake:
 
     def _named(self) -> None:
         self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", self.run_id)
+
+    def _make(self, table: Table) -> None:
+        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(table.schema)
+        builder = builder.comment(table.comment).property("owner", OWNER).property("source", table.name)
+        builder = builder.property(VERSION, str(table.version))
+        if table.partitioned_by:
+            builder = builder.partitionedBy(*table.partitioned_by)
+        builder.execute()
+
+    def _found(self, table: Table) -> Found | None:
+        if not self.exists(table):
+            return None
+        properties = self.spark.sql(f"SHOW TBLPROPERTIES delta.`{self.path(table)}`").collect()
+        version = next((int(row.value) for row in properties if row.key == VERSION), 1)
+        return found(table, version, self.read(table).schema)
+
+    def _extend(self, table: Table, columns: Sequence[T.StructField]) -> None:
+        # The version last: stopped in between, the next call finds nothing missing and writes it.
+        place = f"ALTER TABLE delta.`{self.path(table)}`"
+        self._named()
+        if columns:
+            added = ", ".join(f"`{column.name}` {column.dataType.simpleString()}" for column in columns)
+            self.spark.sql(f"{place} ADD COLUMNS ({added})")
+        self.spark.sql(f"{place} SET TBLPROPERTIES ('{VERSION}' = '{table.version}')")
+
+
+def found(table: Table, version: int, schema: T.StructType) -> Found:
+    """What a stored table of this version and schema lacks.
+
+    Raises LakeError where it is newer, or different by more than missing columns.
+    """
+    place = f"lake table {table.name}"
+    if version > table.version:
+        raise LakeError(
+            f"{place} has schema version {version}, this program knows up to {table.version}: "
+            "upgrade the program, or set paths.lake to another lake"
+        )
+    known = {field.name: field.dataType.simpleString() for field in table.schema}
+    strange = [field for field in schema if known.get(field.name) != field.dataType.simpleString()]
+    if strange:
+        fields = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in strange)
+        raise LakeError(
+            f"{place} of schema version {version} has {fields}, which version {table.version} does not: "
+            "move the table away and fill it again from its source, or set paths.lake to another lake"
+        )
+    return Found(version, tuple(field for field in table.schema if field.name not in schema.names))

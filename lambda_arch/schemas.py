@@ -40,8 +40,8 @@ TITLE = _schema(
 )
 # What people say a post feels, of posts.FEELINGS, to learn from; each post_id once.
 LABEL = _schema(post_id="string", feeling="string")
-# One row per rejected record, its bytes untouched.
-QUARANTINE = _schema(reason="string", **_SOURCE, timestamp="timestamp", key="binary", value="binary")
+# One row per rejected record, its bytes untouched; file: where it is from, null for a record of the broker.
+QUARANTINE = _schema(reason="string", **_SOURCE, timestamp="timestamp", key="binary", value="binary", file="string")
 
 SEEN = _schema(time="long", event="long", title="string", strength="long")
 ACCOUNT = _schema(time="long", event="long", attributes=T.MapType(T.StringType(), T.StringType()))

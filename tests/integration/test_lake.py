@@ -1,0 +1,86 @@
+"""Schema versions of lake tables: newer ones are refused before a write, older ones brought up to date."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pyspark.sql import types as T
+
+from batch.ingest import ingest
+from batch.mapping import Mapping
+from batch.pipeline import run_night
+from lambda_arch.config import Config
+from lambda_arch.lake import EVENTS, GENERATIONS, QUARANTINE, TABLES, TITLES, Lake, LakeError, Table
+from lambda_arch.store import Store
+
+pytestmark = pytest.mark.spark
+
+TITLES_CSV = Mapping(name="titles", target="titles", format="csv", columns={"title_id": "id", "name": "name"})
+
+
+def without(table: Table, column: str, version: int) -> Table:
+    fields = [field for field in table.schema if field.name != column]
+    return replace(table, schema=T.StructType(fields), version=version)
+
+
+def types(schema: T.StructType) -> dict[str, T.DataType]:
+    return {field.name: field.dataType for field in schema}
+
+
+def commits(lake: Lake, table: Table) -> int:
+    return len(list(Path(lake.path(table), "_delta_log").glob("*.json")))
+
+
+@pytest.mark.parametrize(("table", "column"), [(QUARANTINE, "file"), (GENERATIONS, "twins")])
+def test_an_older_table_gets_its_columns_and_keeps_its_rows(lake: Lake, table: Table, column: str) -> None:
+    older = without(table, column, 1)
+    lake.create(older)
+    lake.append(lake.spark.createDataFrame([{}], older.schema), older)
+    lake.create(table)
+    assert types(lake.read(table).schema) == types(table.schema)
+    [row] = lake.read(table).collect()
+    assert row[column] is None
+    before = commits(lake, table)
+    lake.create(table)
+    assert commits(lake, table) == before
+    with pytest.raises(LakeError, match="has schema version 2, this program knows up to 1"):
+        lake.check(older)
+
+
+def test_a_table_without_a_version_is_the_first(lake: Lake) -> None:
+    lake.create(without(QUARANTINE, "file", 1))
+    place = f"ALTER TABLE delta.`{lake.path(QUARANTINE)}`"
+    lake.spark.sql(f"{place} UNSET TBLPROPERTIES ('lambda_arch.schema')")
+    lake.create(QUARANTINE)
+    assert lake.read(QUARANTINE).schema == QUARANTINE.schema
+
+
+def test_a_version_half_way_is_finished(lake: Lake) -> None:
+    lake.create(replace(QUARANTINE, version=1))
+    lake.create(QUARANTINE)
+    with pytest.raises(LakeError):
+        lake.check(replace(QUARANTINE, version=1))
+
+
+def test_a_table_that_differs_by_more_is_refused_with_its_columns(lake: Lake) -> None:
+    other = T.StructType([*EVENTS.schema.fields[1:], T.StructField("event_id", T.IntegerType())])
+    lake.create(replace(EVENTS, schema=other))
+    with pytest.raises(LakeError, match=r"silver/events of schema version 1 has event_id int, .*: move the table away"):
+        lake.create(QUARANTINE, EVENTS)
+    assert not lake.exists(QUARANTINE)
+
+
+def test_ingestion_and_night_refuse_a_newer_table_before_they_write(
+    lake: Lake, config: Config, store_url: str, tmp_path: Path
+) -> None:
+    lake.create(replace(TITLES, version=7))
+    (tmp_path / "titles.csv").write_text("id,name\n1,Heat\n")
+    told = "lake table silver/titles has schema version 7, this program knows up to 1: upgrade the program, or set"
+    with pytest.raises(LakeError, match=told):
+        ingest(lake, [str(tmp_path / "titles.csv")], TITLES_CSV, 0, config.events)
+    with pytest.raises(LakeError, match=told):
+        run_night(lake, Store(store_url, 1), config, 0, say=lambda _: None)
+    assert commits(lake, TITLES) == 1
+    assert [table for table in TABLES if lake.exists(table)] == [TITLES]
