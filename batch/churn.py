@@ -1,32 +1,47 @@
-"""Churn: logistic regression on the account, labelled by what happened after it."""
+"""Churn: who leaves within the days after what is known of them; calibrated, with a cutoff by cost."""
 
 from __future__ import annotations
 
-from pyspark.ml.classification import LogisticRegression
-from pyspark.ml.functions import array_to_vector
+import time
+
+import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from batch.calibration import cheapest, cost_curve, cross_calibrated, measures, minus_log_losses, platt
+from batch.feature_vectors import Floats
 from batch.known import Known
-from batch.segment import feature_vectors
+from batch.logistic import Rows, fitted, nothing_to_learn, out_of_fold, rows_of
+from batch.selection import Selection, Trial
+from batch.usefulness import churn_uses
 from lambda_arch.clock import DAY
+from lambda_arch.config import Config
+from lambda_arch.features import profiles
 from lambda_arch.models import ChurnModel
 from lambda_arch.recipes import Churn
 
 FOLDS = 5
 
 
-def labelled_accounts(known: Known, window_days: int) -> DataFrame:
-    """Profiles of schema PROFILE with `churned`: whether `cancel` came within the window after the account's state.
+def labelled_accounts(known: Known, config: Config) -> DataFrame:
+    """PROFILE of what came before each account's label window, `since` where that begins, `churned`: what came in it.
 
-    Only accounts whose window had ended at the horizon: of the others nobody knows yet.
+    A label of `cancel` has its window after the account's newest state of which the window had ended at the horizon;
+    one of `inactivity` has it at the end of what is known. No event is on both sides.
     """
-    cancels = known.events.where(F.col("event_type") == "cancel").groupBy("user_id")
-    cancelled = cancels.agg(F.min(F.unix_micros("event_time")).alias("cancelled"))
-    since = F.col("lifetime.account.time")
-    churned = F.coalesce(F.col("cancelled").between(since, since + window_days * DAY), F.lit(False))
-    ended = known.profiles.where(since + window_days * DAY <= known.horizon)
-    return ended.join(cancelled, on="user_id", how="left").withColumn("churned", churned).drop("cancelled")
+    settings = config.batch.churn
+    events = known.events.join(_windows(known, settings), on="user_id", how="inner")
+    before, since = before_window(), F.col("since")
+    within = ~before & (F.unix_micros("event_time") <= since + settings.horizon_days * DAY)
+    seen = events.where(before).transform(profiles(known.titles, config.features.history_limit))
+    labels = events.groupBy("user_id", "since").agg(_label(within, settings).alias("churned"))
+    return seen.join(labels, on="user_id", how="inner").persist()
+
+
+def before_window() -> Column:
+    """Whether an event is before the label window that begins at `since`, as the account's state there is."""
+    at, since = F.unix_micros("event_time"), F.col("since")
+    return (at < since) | ((at == since) & (F.col("event_type") == "account"))
 
 
 def fold(key: str) -> Column:
@@ -34,29 +49,68 @@ def fold(key: str) -> Column:
     return F.pmod(F.xxhash64(key), F.lit(FOLDS))
 
 
-def churn_features(accounts: DataFrame, settings: Churn) -> list[str]:
-    """Names of the features: numeric attributes, and each value but the first of the categorical ones."""
-    attributes = accounts.select(F.explode("lifetime.account.attributes").alias("name", "value"))
-    values = attributes.where(F.col("name").isin(*settings.categorical)).distinct().orderBy("name", "value").collect()
-    by_name: dict[str, list[str]] = {}
-    for row in values:
-        by_name.setdefault(row.name, []).append(row.value)
-    numbers = [feature for name in settings.numeric for feature in (f"number:{name}", f"log:{name}")]
-    return [*numbers, *(f"is:{name}={value}" for name in settings.categorical for value in by_name.get(name, [])[1:])]
+def select_churn(accounts: DataFrame, settings: Churn) -> Selection[Churn]:
+    """The candidate of the least log-loss on customers that its fit has not seen; of equals the first."""
+    candidates = settings.candidates()
+    rows = rows_of(accounts, candidates[0])
+    try:
+        if reason := nothing_to_learn(rows, settings):
+            return Selection(candidates[0], reason=reason)
+        if len(candidates) == 1:
+            return Selection(candidates[0])
+        begun = time.monotonic()
+        told = [cross_calibrated(odds, rows.labels, rows.folds) for odds in out_of_fold(rows, candidates)]
+        seconds = round((time.monotonic() - begun) / len(candidates), 2)
+    finally:
+        rows.frame.unpersist()
+    trials = [_trial(*found, rows, seconds) for found in zip(candidates, told, strict=True)]
+    best = max(range(len(candidates)), key=lambda number: (trials[number].metrics["minus_log_loss"], -number))
+    others = [trial for number, trial in enumerate(trials) if number != best]
+    return Selection(candidates[best], (trials[best], *others))
 
 
-def train_churn(accounts: DataFrame, settings: Churn, version: int) -> ChurnModel | None:
-    """Logistic regression on labelled accounts; None where they are all of one class."""
-    classes = {row.churned: row["count"] for row in accounts.groupBy("churned").count().collect()}
-    if len(classes) < 2:
-        return None
-    features = churn_features(accounts, settings)
-    labels = accounts.select("user_id", F.col("churned").cast("double").alias("label"))
-    vectors = accounts.drop("churned").mapInArrow(feature_vectors(features, 0), "user_id string, vector array<double>")
-    rows = vectors.join(labels, on="user_id", how="inner").repartition(1).sortWithinPartitions("user_id")
-    frame = rows.select(array_to_vector(F.col("vector")).alias("features"), "label")
-    fitted = LogisticRegression(regParam=settings.reg, maxIter=100).fit(frame)
+def train_churn(
+    accounts: DataFrame, settings: Churn, version: int, previous: ChurnModel | None = None
+) -> ChurnModel | None:
+    """Logistic regression on labelled accounts, calibrated on what folds say of those they have not seen.
+
+    None where there is nothing to learn from. `previous` is what features' drift is measured against.
+    """
+    rows = rows_of(accounts, settings)
+    try:
+        if nothing_to_learn(rows, settings):
+            return None
+        line, [log_odds] = fitted(rows, settings), out_of_fold(rows, [settings])
+    finally:
+        rows.frame.unpersist()
+    slope, intercept = platt(log_odds, rows.labels)
+    curve = cost_curve(cross_calibrated(log_odds, rows.labels, rows.folds), rows.labels, settings.costs)
+    coefficients = slope * line.coefficients
     return ChurnModel(
-        name="logistic_regression", version=version, features=features, coefficients=fitted.coefficients.toArray(),
-        intercept=float(fitted.intercept), cutoff=settings.cutoff, base_rate=classes[True] / sum(classes.values()),
+        name="logistic_regression", version=version, features=rows.features, coefficients=coefficients,
+        intercept=slope * line.intercept + intercept, cutoff=cheapest(curve), base_rate=float(rows.labels.mean()),
+        curve=curve, uses=churn_uses(rows.features, rows.vectors, rows.labels, coefficients, previous),
     )  # fmt: skip
+
+
+def _windows(known: Known, settings: Churn) -> DataFrame:
+    """(user_id, since): where the label window of each account begins that had ended at the horizon."""
+    latest = known.horizon - settings.horizon_days * DAY
+    at = F.unix_micros("event_time")
+    accounts = known.events.where((F.col("event_type") == "account") & (at <= latest)).groupBy("user_id")
+    if settings.label == "cancel":
+        return accounts.agg(F.max(at).alias("since"))
+    return accounts.agg(F.lit(latest).alias("since"))
+
+
+def _label(within: Column, settings: Churn) -> Column:
+    if settings.label == "cancel":
+        return F.coalesce(F.bool_or(within & (F.col("event_type") == "cancel")), F.lit(False))
+    return ~F.coalesce(F.bool_or(within), F.lit(False))
+
+
+def _trial(candidate: Churn, told: Floats, rows: Rows, seconds: float) -> Trial:
+    losses = minus_log_losses(told, rows.labels)
+    error = round(float(losses.std(ddof=1) / np.sqrt(len(losses))), 6)
+    tried = {"reg": candidate.reg, "balanced": candidate.balanced}
+    return Trial("logistic_regression", tried, measures(told, rows.labels), error, seconds)

@@ -12,6 +12,9 @@ A feature's name says what it is:
 | `mean:rating`, `mean:watched` | mean of what was rated, of the fraction watched |
 | `genre:NAME` | the genre's share of all genre weight |
 | `titles` | log(1 + titles seen) |
+| `product:A|B` | feature A times feature B; A has no `|` in its name |
+
+In configuration `is:NAME=*` and `genre:*`, alone or as B, stand for every value that the training data has.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_arch.tiles import EVENT_TYPES, MILLION, Profile, Tile, rolling
+from lambda_arch.tiles import EVENT_TYPES, MILLION, RECENT_DAYS, Profile, Tile, rolling
 
 Feature = Callable[[Profile, int], float]
 Vectorizer = Callable[[Profile, int], NDArray[np.float64]]
@@ -37,10 +40,18 @@ def vectorizer(names: Sequence[str]) -> Vectorizer:
     return lambda profile, now: np.array([feature(profile, now) for feature in features], dtype=np.float64)
 
 
+def pattern_part(name: str) -> str | None:
+    """What of a configured name stands for several: `is:NAME=*` or `genre:*`; None where it names one feature."""
+    last = name.partition("|")[2] if name.startswith("product:") else name
+    return last if last == "genre:*" or (last.startswith("is:") and last.endswith("=*")) else None
+
+
 def _feature(name: str) -> Feature:
     kind, _, argument = name.partition(":")
     if kind not in _KINDS:
         raise ValueError(f"unknown feature {name!r}: want one of {', '.join(_KINDS)}")
+    if not argument and kind != "titles":
+        raise ValueError(f"feature {name!r} names nothing: want {kind}:SOMETHING")
     return _KINDS[kind](argument)
 
 
@@ -53,7 +64,9 @@ def _log(name: str) -> Feature:
 
 
 def _is(argument: str) -> Feature:
-    name, _, wanted = argument.partition("=")
+    name, equals, wanted = argument.partition("=")
+    if not equals:
+        raise ValueError(f"feature 'is:{argument}': want is:NAME=VALUE")
     return lambda profile, now: float(_attributes(profile.lifetime).get(name) == wanted)
 
 
@@ -64,6 +77,8 @@ def _count(event_type: str) -> Feature:
 
 def _recent(argument: str) -> Feature:
     days, _, event_type = argument.partition(":")
+    if not (days.isdigit() and 0 < int(days) <= RECENT_DAYS):
+        raise ValueError(f"feature 'recent:{argument}': want recent:DAYS:TYPE with 1 to {RECENT_DAYS} days")
     _check_type(event_type)
     return lambda profile, now: math.log1p(rolling(profile, int(days), now).counts.get(event_type, 0))
 
@@ -88,9 +103,15 @@ def _titles(argument: str) -> Feature:
     return lambda profile, now: math.log1p(len(profile.lifetime.history))
 
 
+def _product(argument: str) -> Feature:
+    first, _, second = argument.partition("|")
+    left, right = _feature(first), _feature(second)
+    return lambda profile, now: left(profile, now) * right(profile, now)
+
+
 _KINDS: dict[str, Callable[[str], Feature]] = {
     "number": _number, "log": _log, "is": _is, "count": _count, "recent": _recent, "mean": _mean, "genre": _genre,
-    "titles": _titles,
+    "titles": _titles, "product": _product,
 }  # fmt: skip
 
 
