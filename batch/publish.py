@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import accumulate
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from batch.wire import Wire, replacing
 from lambda_arch.config import Store as StoreSettings
 from lambda_arch.posts import PostTile, merge_post_tiles
 from lambda_arch.predictions import Scoring, predict_title, predict_users
 from lambda_arch.profile_rows import profiles_of
-from lambda_arch.records import Prediction, encode
+from lambda_arch.records import USE_CASES, Prediction, encode
 from lambda_arch.schemas import ArrowFunction
-from lambda_arch.store import Store
+from lambda_arch.store import Store, StoreError
 
 SCORED = "entity string, profile binary, records array<struct<use_case: string, record: string>>"
 _RECORD = pa.struct([("use_case", pa.string()), ("record", pa.string())])
 _SCORED = pa.schema([("entity", pa.string()), ("profile", pa.binary()), ("records", pa.list_(_RECORD))])
-SAMPLE = 100
+SAMPLE, SECONDS_A_DAY = 100, 86_400
+Writer = Callable[[pa.RecordBatch], int]
 
 
 class PublishError(RuntimeError):
@@ -62,10 +67,17 @@ def prediction_rows(generation: int, scored: DataFrame) -> DataFrame:
     return exploded.select(F.lit(generation).alias("generation"), "entity", "said.use_case", "said.record")
 
 
-def write_store(scored: DataFrame, settings: StoreSettings, generation: int) -> int:
-    """Write every scored entity's hash, by the executors; answers how many the store has acknowledged."""
-    written = scored.mapInArrow(_written(settings, generation), "written bigint").agg(F.sum("written")).collect()
-    return int(written[0][0] or 0)
+def write_store(scored: DataFrame, settings: StoreSettings, generation: int, in_service: bool) -> int:
+    """Write every scored entity's hash, by the executors; answers how many the store has then.
+
+    `in_service`: readers have this generation, so that its hashes are replaced at once. Raises StoreError where the
+    store is full or away.
+    """
+    done = scored.mapInArrow(written_to(settings, generation, in_service), "written bigint, fault string")
+    [row] = done.agg(F.sum("written").alias("written"), F.max("fault").alias("fault")).collect()
+    if row.fault:
+        raise StoreError(row.fault)
+    return int(row.written or 0)
 
 
 def verify(scored: DataFrame, store: Store, generation: int, expected: int, written: int) -> None:
@@ -80,14 +92,57 @@ def verify(scored: DataFrame, store: Store, generation: int, expected: int, writ
             raise PublishError(f"generation {generation}: {row['entity']} reads back otherwise; run the night again")
 
 
-def _written(settings: StoreSettings, generation: int) -> ArrowFunction:
+def written_to(settings: StoreSettings, generation: int, in_service: bool) -> ArrowFunction:
+    """Scored entities -> one row per partition: how many the store has then, and the fault that ended it, if any."""
+
     def written(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        store = Store(settings.url, settings.ttl_days)
-        for batch in batches:
-            rows = ((row["entity"], _fields(row)) for row in batch.to_pylist())
-            yield pa.RecordBatch.from_pydict({"written": [store.publish(generation, rows)]})
+        writer = _columns_writer if Wire.speaks(settings.url) else _rows_writer
+        there, fault = 0, None
+        try:
+            with writer(settings, generation, in_service) as write:
+                there = sum(map(write, batches))
+        except StoreError as error:  # told by the driver: an executor's exception is a stack trace
+            fault = str(error)
+        yield pa.RecordBatch.from_pydict({"written": [there], "fault": pa.array([fault], pa.string())})
 
     return written
+
+
+@contextmanager
+def _columns_writer(settings: StoreSettings, generation: int, in_service: bool) -> Iterator[Writer]:
+    """Writes batches as bytes made by whole columns; answers how many of their keys the store has then."""
+    ttl = settings.ttl_days * SECONDS_A_DAY
+
+    def write(batch: pa.RecordBatch) -> int:
+        if not batch.num_rows:
+            return 0
+        keys = pc.binary_join_element_wise("la:{", batch.column("entity"), f"}}:g:{generation}", "")
+        fields = {"profile": batch.column("profile"), **_records(batch.column("records"))}
+        wire.write(replacing(keys, fields, ttl), at_once=in_service)
+        return wire.there(keys)
+
+    with closing(Wire(settings.url)) as wire:
+        yield write
+
+
+@contextmanager
+def _rows_writer(settings: StoreSettings, generation: int, in_service: bool) -> Iterator[Writer]:
+    """Writes batches through the client, which speaks TLS and Unix sockets too; always at once."""
+    store = Store(settings.url, settings.ttl_days)
+    with closing(store.redis):
+        yield lambda batch: store.publish(generation, ((row["entity"], _fields(row)) for row in batch.to_pylist()))
+
+
+def _records(records: pa.ListArray) -> dict[str, pa.Array]:
+    """Lists of (use_case, record) -> a column per use case, null where the list has none."""
+    said, parents = records.flatten(), pc.list_parent_indices(records).to_numpy()
+    columns: dict[str, pa.Array] = {}
+    for use_case in USE_CASES:
+        rows = pc.indices_nonzero(pc.equal(said.field("use_case"), use_case)).to_numpy()
+        place = np.full(len(records), -1)
+        place[parents[rows]] = rows
+        columns[use_case] = said.field("record").take(pa.array(place, mask=place < 0))
+    return columns
 
 
 def _fields(row: dict[str, object]) -> dict[str, bytes]:

@@ -2,7 +2,8 @@
 
 Keys (the public contract; any client may read the records as JSON):
 `la:{u:ID}:g:N` and `la:{t:ID}:g:N`: what generation N says of a user or title; `la:{u:ID}:s`, `la:{t:ID}:s`:
-what the speed layer says; `la:gen`: which generation is current; `la:model:N`; `la:fidelity:N`; `la:clock`.
+what the speed layer says; `la:gen`: which generation is current; `la:numbers`: the horizon of each generation's
+number; `la:model:N`, `la:fidelity:N`, `la:report:N`; `la:clock`; `la:night`: the night that runs.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import redis
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.models import Models, decode_models, encode_models
 from lambda_arch.records import Prediction, encode, order
-from lambda_arch.scripts import ADVANCE, COMMIT, FLIP
+from lambda_arch.scripts import ADVANCE, COMMIT, FLIP, RELEASE, RENEW, ROLLBACK
 
-GENERATION_KEY, CLOCK_KEY = "la:gen", "la:clock"
+GENERATION_KEY, CLOCK_KEY, NUMBERS_KEY = "la:gen", "la:clock", "la:numbers"
 CONNECT_SECONDS = 5.0
 
 
@@ -27,12 +28,17 @@ class StoreError(RuntimeError):
 
 
 class Generations(msgspec.Struct, frozen=True):
-    """The pointer: current and previous generation and their horizons (microseconds); 0 is none."""
+    """The pointer: current and previous generation and their horizons (microseconds); 0 is none.
+
+    `epoch` grows with every flip and rollback; `withdrawn` are generations that a rollback took out of service.
+    """
 
     current: int = 0
     current_horizon: int = 0
     previous: int = 0
     previous_horizon: int = 0
+    epoch: int = 0
+    withdrawn: tuple[int, ...] = ()
 
     def horizon(self, generation: int) -> int | None:
         """The horizon of a generation in service or kept for rollback."""
@@ -52,20 +58,25 @@ class StoredEntity(msgspec.Struct, frozen=True):
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """What the speed layer writes of an entity, if its state version is still the one read."""
+    """What the speed layer writes of an entity in an epoch, if its state version is still the one read."""
 
     entity: str
     version: int
+    epoch: int
     state: bytes
     records: list[Prediction]
 
 
 class CommitResult(msgspec.Struct, frozen=True):
-    """Whether the commit was written, how many records were not greater than the stored ones, and those that were."""
+    """Whether the commit was written, how many records were not greater than the stored ones, and those that were.
+
+    `outdated`: it was not, because the entity was written in a newer epoch.
+    """
 
     written: bool
     refused: int
     accepted: tuple[Prediction, ...] = ()
+    outdated: bool = False
 
 
 def generation_key(entity: str, generation: int) -> str:
@@ -87,6 +98,9 @@ class Store:
         self._ttl = ttl_days * 86400
         self._commit = self.redis.register_script(COMMIT)
         self._flip = self.redis.register_script(FLIP)
+        self._rollback = self.redis.register_script(ROLLBACK)
+        self._renew = self.redis.register_script(RENEW)
+        self._release = self.redis.register_script(RELEASE)
         self._advance = self.redis.register_script(ADVANCE)
 
     def ping(self) -> None:
@@ -103,8 +117,24 @@ class Store:
         return generations_of(self.redis.hgetall(GENERATION_KEY))
 
     def flip(self, number: int, horizon: int) -> None:
-        """Make a generation current in one step; what was current becomes previous. Twice is once."""
-        self._flip(keys=[GENERATION_KEY], args=[number, horizon])
+        """Make a generation current in one step; what was current becomes previous. Twice is once.
+
+        Raises StoreError where a generation of a later horizon is current.
+        """
+        if not self._flip(keys=[GENERATION_KEY], args=[number, horizon]):
+            raise StoreError(f"generation {number} was overtaken by a later one, which stays in service")
+
+    def roll_back(self, pointer: Generations) -> bool:
+        """Make the previous generation current in one step, if the pointer is still the one given."""
+        return bool(self._rollback(keys=[GENERATION_KEY], args=[pointer.current, pointer.previous]))
+
+    def reserve(self, number: int, horizon: int) -> None:
+        """Note that a generation's number belongs to a horizon, whatever becomes of the night."""
+        self.redis.hset(NUMBERS_KEY, number, horizon)
+
+    def numbers(self) -> dict[int, int]:
+        """The horizon of every number that was ever reserved."""
+        return {int(number): int(horizon) for number, horizon in self.redis.hgetall(NUMBERS_KEY).items()}
 
     def publish(self, generation: int, rows: Iterable[tuple[str, Mapping[str, bytes]]], batch: int = 1000) -> int:
         """Write entities' hashes of a generation in pipelines of `batch`; answers how many."""
@@ -118,8 +148,8 @@ class Store:
             pipe.expire(key, self._ttl)
             written += 1
             if written % batch == 0:
-                pipe.execute()
-        pipe.execute()
+                _executed(pipe)
+        _executed(pipe)
         return written
 
     def entity(self, entity: str, generation: int) -> dict[str, bytes]:
@@ -127,10 +157,21 @@ class Store:
         return {name.decode(): value for name, value in self.redis.hgetall(generation_key(entity, generation)).items()}
 
     def put_models(self, models: Models, fidelity: FidelityTable) -> None:
-        """Write a generation's models and fidelity table."""
+        """Write a generation's models and fidelity table; raises StoreError where the store is full."""
         number = models.generation
-        self.redis.set(f"la:model:{number}", encode_models(models), ex=self._ttl)
-        self.redis.set(f"la:fidelity:{number}", msgspec.json.encode(fidelity), ex=self._ttl)
+        pipe = self.redis.pipeline(transaction=True)
+        pipe.set(f"la:model:{number}", encode_models(models), ex=self._ttl)
+        pipe.set(f"la:fidelity:{number}", msgspec.json.encode(fidelity), ex=self._ttl)
+        _executed(pipe)
+
+    def put_report(self, generation: int, report: bytes) -> None:
+        """Write what the night that made a generation reported (JSON)."""
+        self.redis.set(f"la:report:{generation}", report, ex=self._ttl)
+
+    def report(self, generation: int) -> bytes | None:
+        """The report of a generation's night, or None where it is gone."""
+        stored: bytes | None = self.redis.get(f"la:report:{generation}")
+        return stored
 
     def models(self, generation: int) -> Models | None:
         """A generation's models, or None where they are gone."""
@@ -166,7 +207,9 @@ class Store:
                 for part in (record.use_case, encode(record), *order(record))
             ]  # fmt: skip
             self._commit(
-                keys=[speed_key(commit.entity)], args=[commit.version, self._ttl, commit.state, *records], client=pipe
+                keys=[speed_key(commit.entity)],
+                args=[commit.version, self._ttl, commit.epoch, commit.state, *records],
+                client=pipe,
             )
         return [_result(commit, *answer) for commit, answer in zip(commits, pipe.execute(), strict=True)]
 
@@ -177,6 +220,21 @@ class Store:
     def event_now(self) -> int:
         """The newest event time seen, in microseconds; 0 where none was."""
         return int(self.redis.get(CLOCK_KEY) or 0)
+
+    # -- one night at a time ---------------------------------------------------------------------------------
+
+    def acquire(self, lease: str, told: bytes, seconds: float) -> bytes | None:
+        """Take a lease that lapses unless renewed; None where it was free, else what its holder told."""
+        holder: bytes | None = self.redis.set(lease, told, px=int(seconds * 1000), nx=True, get=True)
+        return holder
+
+    def renew(self, lease: str, told: bytes, seconds: float) -> bool:
+        """Keep a lease; false where it lapsed."""
+        return bool(self._renew(keys=[lease], args=[told, int(seconds * 1000)]))
+
+    def release(self, lease: str, told: bytes) -> None:
+        """Give a lease back."""
+        self._release(keys=[lease], args=[told])
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -192,14 +250,32 @@ class Store:
                 yield key.decode()[4:-3], state
 
 
+def _executed(pipe: Any) -> None:
+    try:
+        pipe.execute()
+    except redis.ResponseError as error:
+        raise StoreError(refused(error)) from None
+
+
 def _result(commit: Commit, written: int, refused: list[int]) -> CommitResult:
-    accepted = [record for number, record in enumerate(commit.records) if written and number not in refused]
-    return CommitResult(bool(written), len(refused), tuple(accepted))
+    accepted = [record for number, record in enumerate(commit.records) if written > 0 and number not in refused]
+    return CommitResult(written > 0, len(refused), tuple(accepted), outdated=written < 0)
 
 
 STORE_ERRORS = (redis.RedisError, OSError)
 
 
+def refused(error: object) -> str:
+    """What a store's refusal to write means, with the remedy."""
+    if "OOM" in str(error) or "maxmemory" in str(error):
+        return (
+            f"store is out of memory ({error}): raise its `maxmemory`, or lower batch.top_n and "
+            "features.history_limit; what is in service stays"
+        )
+    return f"store refuses: {error}"
+
+
 def generations_of(stored: Mapping[bytes, bytes]) -> Generations:
     """The pointer of its stored hash."""
-    return Generations(**{key.decode(): int(value) for key, value in stored.items()})
+    numbers = {key.decode(): int(value) for key, value in stored.items() if key != b"withdrawn"}
+    return Generations(**numbers, withdrawn=tuple(map(int, stored.get(b"withdrawn", b"").split())))

@@ -13,9 +13,7 @@ from lambda_arch.fidelity import FidelityTable, Measure, bucket
 from lambda_arch.records import Layer, Prediction, UseCase
 from lambda_arch.store import Generations
 
-Reason = Literal[
-    "expired", "unknown_generation", "refused_model", "unknown_schema", "unreadable", "no_generation", "no_models"
-]
+Reason = Literal["expired", "unknown_generation", "unknown_schema", "unreadable", "no_generation", "no_models"]
 Rule = Literal["fidelity", "newer", "batch_default", "only_batch", "only_speed", "fallback"]
 
 
@@ -27,10 +25,7 @@ class Candidates(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What the decision depends on besides the records; `now` in microseconds UTC.
-
-    `refused` holds (use case, generation in which the model was trained) of models taken out of service.
-    """
+    """What the decision depends on besides the records; `now` in microseconds UTC."""
 
     use_case: UseCase
     generations: Generations
@@ -38,7 +33,6 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     now: int
     limits: Limits
     margin_errors: float
-    refused: frozenset[tuple[UseCase, int]] = frozenset()
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -85,8 +79,6 @@ def rejection(record: Prediction, context: Context) -> Reason | None:
     """Why a record may not answer, or None where it may."""
     if context.generations.horizon(record.generation) is None:
         return "unknown_generation"
-    if (context.use_case, record.model_version) in context.refused:
-        return "refused_model"
     hours = context.limits.batch_hours if record.layer == "batch" else context.limits.speed_hours
     return "expired" if age(record, context.generations, context.now) > hours * HOUR else None
 

@@ -7,6 +7,7 @@ One pipelined round trip reads the entities, one writes them; each entity by one
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -16,9 +17,9 @@ from lambda_arch.posts import Post, PostTile, merge_post_tiles
 from lambda_arch.predictions import Scoring, predict_title, predict_user
 from lambda_arch.records import Prediction
 from lambda_arch.scoring import post_tile
-from lambda_arch.store import Commit, Generations, Store, StoredEntity
+from lambda_arch.store import Commit, CommitResult, Generations, Store, StoredEntity, StoreError
 from lambda_arch.tiles import Event, Profile, Tile, merge_profiles, merge_tiles, profile_of, unit_tile
-from streaming.state import Horizons, absorbed, decode_state, since
+from streaming.state import Horizons, State, absorbed, decode_state, since
 
 _record = msgspec.json.Decoder(Event | Post)
 _profile = msgspec.msgpack.Decoder(Profile)
@@ -49,6 +50,7 @@ class Applier:
         """Apply gated records (JSON), in their order; every entity is written when this returns.
 
         Raises redis's errors where the store is away: nothing is half-written, and the call may be repeated.
+        Raises StoreError where the store lost its pointer, but not its entities.
         """
         records = [_record.decode(value) for value in values]
         pending = _by_entity(records)
@@ -58,6 +60,7 @@ class Applier:
             self._follow()
             commits = self._commits(pending)
             results = list(zip(commits, self._store.commit(commits), strict=True))
+            self._check_epoch(result for _, result in results)
             predictions += [prediction for _, result in results for prediction in result.accepted]
             written += sum(result.written for _, result in results)
             refused += sum(result.refused for _, result in results)
@@ -74,6 +77,15 @@ class Applier:
             current = self._generations.current
             missing = Models(generation=current, horizon=self._generations.current_horizon)
             self._models = self._store.models(current) or missing
+
+    def _check_epoch(self, results: Iterable[CommitResult]) -> None:
+        """A commit of an older epoch than the entity's is redone, unless the pointer itself is of an older one."""
+        if not any(result.outdated for result in results) or self._store.generations().epoch > self._generations.epoch:
+            return
+        raise StoreError(
+            f"the store has entities of a later epoch than its pointer `la:gen` ({self._generations.epoch}): the "
+            "pointer was lost; empty the store, publish again with `lambda-arch night`, and replay the stream"
+        )
 
     def _commits(self, pending: dict[str, list[Event | Post]]) -> list[Commit]:
         entities = list(pending)
@@ -97,7 +109,7 @@ class Applier:
         profile = merge_profiles(known, fresh, self._history_limit)
         # `now` is the entity's own newest event, never the wall clock, so that a replay gives the same answer.
         scoring = self._scoring(profile.lifetime.last)
-        return Commit(entity, stored.version, msgspec.msgpack.encode(state), predict_user(entity[2:], profile, scoring))
+        return self._write(entity, stored, state, predict_user(entity[2:], profile, scoring))
 
     def _title_commit(self, entity: str, posts: Sequence[Post], stored: StoredEntity) -> Commit | None:
         before = decode_state(stored.state, PostTile)
@@ -107,7 +119,10 @@ class Applier:
         known = _post_days.decode(stored.profile) if stored.profile else {}
         tile = merge_post_tiles([*known.values(), *since(state, self._models.horizon).values()])
         records = predict_title(entity[2:], tile, self._scoring(tile.last))
-        return Commit(entity, stored.version, msgspec.msgpack.encode(state), records)
+        return self._write(entity, stored, state, records)
+
+    def _write(self, entity: str, stored: StoredEntity, state: State[Any], records: list[Prediction]) -> Commit:
+        return Commit(entity, stored.version, self._generations.epoch, msgspec.msgpack.encode(state), records)
 
     def _horizons(self) -> Horizons:
         return Horizons(self._generations.current_horizon, self._generations.oldest_horizon())

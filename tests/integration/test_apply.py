@@ -17,7 +17,7 @@ from lambda_arch.models import Models
 from lambda_arch.posts import Post
 from lambda_arch.predictions import Scoring, predict_user
 from lambda_arch.scoring import wilson
-from lambda_arch.store import Commit, CommitResult, Store
+from lambda_arch.store import Commit, CommitResult, Store, StoreError
 from lambda_arch.tiles import Event, Profile, Tile, merge_tiles, profile_of, unit_tile
 from streaming.apply import Applier
 from streaming.state import Counts, decode_state
@@ -285,10 +285,53 @@ def test_after_a_rollback_no_event_since_the_earlier_horizon_is_missing(store: S
     published(store, small_models)
     busy = applier(store)
     busy.apply(encoded(log[:1]))
-    store.flip(1, first.horizon)
+    assert store.roll_back(store.generations())
     busy.apply(encoded(log[1:]))
     assert counts(store) == Counts(applied=3, late=1)
     assert decode_state(content(store)["u:0"].state, Tile).tiles == tiles_of(log, first)
+
+
+def test_after_a_rollback_the_speed_layer_answers_with_the_generation_that_is_back(
+    store: Store, other: Store, small_models: Models
+) -> None:
+    """Whoever was scored with the withdrawn generation is as if it had never been, from the next event on."""
+    first = msgspec.structs.replace(small_models, generation=1, horizon=small_models.horizon - DAY)
+    log = [event(n, small_models.horizon + n, event_type="account" if n == 2 else "view") for n in range(5)]
+    published(store, first)
+    published(store, small_models)
+    busy = applier(store)
+    busy.apply(encoded(log[:3]))
+    assert {said.generation for said in records(store, "u:0").values()} == {2}
+    assert store.roll_back(store.generations())
+    busy.apply(encoded(log[3:]))
+    assert content(store) == in_one_batch(other, first, log)
+
+
+def test_a_commit_under_way_during_a_rollback_never_replaces_what_came_after_it(
+    store: Store, small_models: Models
+) -> None:
+    first = msgspec.structs.replace(small_models, generation=1, horizon=small_models.horizon - DAY)
+    published(store, first)
+    published(store, small_models)
+    slow = Disturbed(url_of(store), 1)
+
+    def rolled_back_and_overtaken(*_: object) -> None:
+        store.roll_back(store.generations())
+        applier(store).apply(encoded([event(0, small_models.horizon)]))
+
+    slow.disturbance = rolled_back_and_overtaken
+    applied = applier(slow).apply(encoded([event(1, small_models.horizon)]))
+    assert applied.conflicts == 1
+    assert {(said.generation, said.evidence) for said in records(store, "u:0").values()} == {(1, 2)}
+
+
+def test_a_store_that_lost_its_pointer_is_named_rather_than_waited_for(store: Store, small_models: Models) -> None:
+    published(store, small_models)
+    busy = applier(store)
+    busy.apply(encoded([event(0, small_models.horizon)]))
+    store.redis.delete("la:gen")
+    with pytest.raises(StoreError, match="the pointer was lost"):
+        busy.apply(encoded([event(1, small_models.horizon)]))
 
 
 def test_before_the_first_generation_state_is_kept_and_after_it_the_next_event_scores_all(

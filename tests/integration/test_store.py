@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 
 import msgspec
@@ -14,11 +18,14 @@ from hypothesis import strategies as st
 
 from lambda_arch.clock import rfc3339
 from lambda_arch.fidelity import FidelityTable, Measure
+from lambda_arch.generations import RollbackError, generation_number, retire, roll_back
+from lambda_arch.lease import NightRunsError, night_lease
 from lambda_arch.models import Models
 from lambda_arch.reads import AsyncStore
 from lambda_arch.records import Prediction, UnknownSchemaError, decode, encode, order
 from lambda_arch.store import (
     GENERATION_KEY,
+    NUMBERS_KEY,
     Commit,
     CommitResult,
     Generations,
@@ -57,8 +64,10 @@ def record(entity: str, **changes: object) -> Prediction:
     return msgspec.structs.replace(plain, **changes)
 
 
-def commit(store: Store, entity: str, version: int, *records: Prediction, state: bytes = b"s") -> CommitResult:
-    (result,) = store.commit([Commit(entity, version, state, list(records))])
+def commit(
+    store: Store, entity: str, version: int, *records: Prediction, state: bytes = b"s", epoch: int = 0
+) -> CommitResult:
+    (result,) = store.commit([Commit(entity, version, epoch, state, list(records))])
     return result
 
 
@@ -134,7 +143,7 @@ def test_every_refused_record_is_counted(store: Store, entity: str) -> None:
 def test_many_entities_in_one_round_trip_answer_in_order(store: Store) -> None:
     entities = [fresh() for _ in range(5)]
     commit(store, entities[2], 0)
-    results = store.commit([Commit(entity, 0, b"s", [record(entity)]) for entity in entities])
+    results = store.commit([Commit(entity, 0, 0, b"s", [record(entity)]) for entity in entities])
     assert [result.written for result in results] == [True, True, False, True, True]
 
 
@@ -161,16 +170,140 @@ def test_publishing_again_leaves_the_same(store: Store) -> None:
     assert all(store.redis.hgetall(generation_key(entity, 1)) == {b"profile": b"p"} for entity in entities)
 
 
-def test_a_flip_twice_is_once_and_goes_back(store: Store) -> None:
-    store.redis.delete(GENERATION_KEY)
+def test_what_a_newer_epoch_said_stays_whole_and_what_an_older_one_said_goes_whole(store: Store, entity: str) -> None:
+    """Generation 2, of epoch 2, was withdrawn: in epoch 3 generation 1 is right, though smaller by the order."""
+    commit(store, entity, 0, record(entity, generation=2), record(entity, use_case="segment", generation=2), epoch=2)
+    assert commit(store, entity, 1, record(entity, generation=1, evidence=9), epoch=2) == CommitResult(True, 1)
+    assert commit(store, entity, 2, record(entity), state=b"new", epoch=3) == CommitResult(True, 0, (record(entity),))
+    assert stored(store, entity) == record(entity)
+    assert store.redis.hget(speed_key(entity), "segment") is None
+    late = commit(store, entity, 3, record(entity, generation=2), state=b"late", epoch=2)
+    assert late == CommitResult(False, 0, outdated=True)
+    (found,) = store.read_entities([entity], 1)
+    assert (found.state, found.version, stored(store, entity)) == (b"new", 3, record(entity))
+
+
+def test_a_flip_twice_is_once_and_never_to_an_earlier_horizon(pointerless: Store) -> None:
+    store = pointerless
     assert store.generations() == Generations()
     store.flip(1, 100)
     store.flip(2, 200)
     store.flip(2, 200)
-    assert store.generations() == Generations(2, 200, 1, 100)
-    store.flip(1, 100)
-    assert store.generations() == Generations(1, 100, 2, 200)
-    store.redis.delete(GENERATION_KEY)
+    assert store.generations() == Generations(2, 200, 1, 100, epoch=2)
+    with pytest.raises(StoreError, match="generation 1 was overtaken"):
+        store.flip(1, 100)
+    assert store.generations() == Generations(2, 200, 1, 100, epoch=2)
+
+
+@pytest.fixture
+def pointerless(store: Store) -> Iterator[Store]:
+    """A store without a generation, before and after."""
+    keys = (
+        GENERATION_KEY,
+        NUMBERS_KEY,
+        *(f"la:{kind}:{n}" for kind in ("report", "model", "fidelity") for n in (1, 2)),
+    )
+    store.redis.delete(*keys)
+    yield store
+    store.redis.delete(*keys)
+
+
+def published(store: Store, number: int, horizon: int, entities: list[str], models: Models) -> None:
+    """A whole generation of some users."""
+    store.reserve(number, horizon)
+    store.publish(number, [(entity, {"profile": b"p"}) for entity in entities])
+    store.put_models(msgspec.structs.replace(models, generation=number), FidelityTable(number, {}))
+    store.put_report(number, msgspec.json.encode({"users": len(entities), "titles": 0}))
+    store.flip(number, horizon)
+
+
+def test_a_rollback_makes_the_previous_current_and_remembers_what_was_withdrawn(
+    pointerless: Store, small_models: Models, entity: str
+) -> None:
+    store = pointerless
+    for number in (1, 2):
+        published(store, number, number * 100, [entity], small_models)
+    for wrong in (2, 3):
+        with pytest.raises(RollbackError, match=f"cannot roll back to generation {wrong}: only 1 is kept whole"):
+            roll_back(store, wrong)
+    assert roll_back(store, 1) == store.generations() == Generations(1, 100, epoch=3, withdrawn=(2,))
+    with pytest.raises(RollbackError, match="nothing to roll back to: generation 1 has none before it"):
+        roll_back(store)
+    assert generation_number(store, {1: 100, 2: 200}, 200) == 3
+    store.flip(3, 200)
+    assert store.generations() == Generations(3, 200, 1, 100, epoch=4, withdrawn=(2,))
+
+
+@pytest.mark.parametrize(
+    ("gone", "told"),
+    [("la:model:1", "its models are gone"), ("la:{ENTITY}:g:1", "1 of 2 entities are there")],
+    ids=["a generation without its models", "a generation that lost an entity"],
+)
+def test_there_is_no_rollback_to_half_a_generation(
+    pointerless: Store, small_models: Models, entity: str, gone: str, told: str
+) -> None:
+    store = pointerless
+    for number in (1, 2):
+        store.redis.delete(*list(store.redis.scan_iter(match=f"la:{{*}}:g:{number}")) or [b"none"])
+        published(store, number, number * 100, [entity, fresh()], small_models)
+    store.redis.delete(gone.replace("ENTITY", entity))
+    with pytest.raises(RollbackError, match=f"generation 1 is not whole: {told}; run a new night instead"):
+        roll_back(store)
+    assert store.generations().current == 2
+
+
+def test_a_number_is_one_horizon_s_even_if_its_night_died(pointerless: Store) -> None:
+    store = pointerless
+    assert [generation_number(store, {}, horizon) for horizon in (100, 200, 100)] == [1, 2, 1]
+    assert generation_number(store, {7: 700}, 300) == 8
+    assert generation_number(store, {7: 700}, 700) == 7
+
+
+def test_only_what_is_in_service_or_kept_for_the_way_back_stays(store: Store, entity: str) -> None:
+    odd = "u:with:colons}:g:3"
+    for number in (1, 2, 3):
+        store.publish(number, [(entity, {"profile": b"p"}), (odd, {"profile": b"p"})])
+    commit(store, entity, 0, record(entity))
+    assert retire(store, (2, 3)) >= 2
+    for name in (entity, odd):
+        assert [bool(store.entity(name, number)) for number in (1, 2, 3)] == [False, True, True]
+    assert store.says(entity, "churn")
+
+
+def test_the_second_night_is_told_who_runs_and_stops(store: Store) -> None:
+    with night_lease(store, 0, 0) as lease:
+        told = rf"a night at 1970-01-01T.* runs since 1970-01-01T.* as process {os.getpid()} on"
+        with pytest.raises(NightRunsError, match=told), night_lease(store, 0, 0):
+            pass
+        lease.check()
+    with night_lease(store, 0, 0):
+        pass
+
+
+def test_a_lease_is_kept_while_its_holder_lives_and_lapses_when_it_was_killed(store: Store, store_url: str) -> None:
+    hold = "import sys,time; from lambda_arch.store import Store; from lambda_arch.lease import night_lease\n"
+    hold += "with night_lease(Store(sys.argv[1], 1), 0, 0, 0.5): print('held', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", hold, store_url], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        time.sleep(1)
+        with pytest.raises(NightRunsError, match=f"as process {holder.pid} on"), night_lease(store, 0, 0):
+            pass
+        holder.kill()
+    deadline = time.monotonic() + 10
+    while store.redis.exists("la:night"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    with night_lease(store, 0, 0):
+        pass
+
+
+def test_a_night_that_lost_its_lease_does_not_take_another_s(store: Store) -> None:
+    with night_lease(store, 0, 0) as lease:
+        store.redis.set("la:night", b"another", ex=60)
+        with pytest.raises(NightRunsError, match="lost its lease"):
+            lease.check()
+    assert store.redis.getdel("la:night") == b"another"
 
 
 def test_the_event_clock_never_goes_back(store: Store) -> None:

@@ -127,11 +127,6 @@ ROWS: dict[str, tuple[Candidates, Context, str]] = {
     "without a generation nothing stored may answer": (
         Candidates(batch(), speed()), context(generations=Generations()),
         "fallback fallback batch:unknown_generation speed:unknown_generation"),
-    "a refused model is out, though a newer generation published it again": (
-        Candidates(batch(model_version=1), speed()), context(refused=frozenset({("churn", 1)})),
-        "speed only_speed batch:refused_model"),
-    "a model refused for another use case may answer": (
-        Candidates(batch()), context(refused=frozenset({("segment", 2)})), "batch only_batch"),
     "both out for different reasons": (
         Candidates(batch(generation=7), speed(as_of=rfc3339(NOW - 25 * HOUR))), context(),
         "fallback fallback batch:unknown_generation speed:expired"),
@@ -225,7 +220,6 @@ contexts = st.builds(
     now=times,
     limits=st.builds(Limits, batch_hours=st.floats(0, 1e6), speed_hours=st.floats(0, 1e6)),
     margin_errors=st.floats(0, 5),
-    refused=st.frozensets(st.tuples(st.just("churn"), generations), max_size=2),
 )
 
 
@@ -243,7 +237,6 @@ def test_who_answers_is_there_in_service_and_within_its_limit(candidates: Candid
         limit = given_context.limits.batch_hours if chosen.layer == "batch" else given_context.limits.speed_hours
         assert age(chosen, given_context.generations, given_context.now) <= limit * HOUR
         assert chosen.generation in (given_context.generations.current, given_context.generations.previous)
-        assert ("churn", chosen.model_version) not in given_context.refused
 
 
 @given(candidate_pairs, contexts)

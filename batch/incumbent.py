@@ -1,0 +1,102 @@
+"""The incumbent: the generation that a night's models are to replace, and what of it stays where they are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+from pyspark.sql import functions as F
+
+from batch.gate import RefusedError, Verdict
+from lambda_arch.clock import rfc3339
+from lambda_arch.fidelity import FidelityTable, decode_fidelity
+from lambda_arch.lake import GENERATIONS, Lake
+from lambda_arch.models import Models, decode_models
+from lambda_arch.records import UseCase
+from lambda_arch.store import Generations
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Models that answer, the twins that the backtest measured in their stead, and the measured fidelity."""
+
+    models: Models
+    twins: Models
+    fidelity: FidelityTable
+
+
+@dataclass(frozen=True)
+class Incumbent(Candidate):
+    """A generation that was published, with the number of its users."""
+
+    users: int
+
+
+def admitted(challenger: Candidate, verdicts: Mapping[UseCase, Verdict], incumbent: Candidate | None) -> Candidate:
+    """The challenger with the incumbent's model, twin and fidelity for every use case that was refused.
+
+    Without an incumbent a refused use case is not in service. Raises RefusedError where none would be.
+    """
+    refused = [use_case for use_case, verdict in verdicts.items() if not verdict.accepted]
+    made = Candidate(
+        models=_replaced(challenger.models, refused, incumbent.models if incumbent else None),
+        twins=_replaced(challenger.twins, refused, incumbent.twins if incumbent else None),
+        fidelity=_measured(challenger.fidelity, refused, incumbent.fidelity if incumbent else None),
+    )
+    if not made.models.in_service():
+        told = "; ".join(f"{use_case}: {verdicts[use_case].reasons()}" for use_case in refused)
+        raise RefusedError(f"generation {made.models.generation} refused, no use case would be in service: {told}")
+    return made
+
+
+def _replaced(models: Models, use_cases: Sequence[UseCase], others: Models | None) -> Models:
+    changes = {use_case: getattr(others, use_case) if others else None for use_case in use_cases}
+    return msgspec.structs.replace(models, **changes)
+
+
+def _measured(own: FidelityTable, use_cases: Sequence[UseCase], other: FidelityTable | None) -> FidelityTable:
+    kept = other or FidelityTable(own.generation, {})
+    return FidelityTable(
+        own.generation, _mixed(own.measures, use_cases, kept.measures), _mixed(own.gains, use_cases, kept.gains)
+    )
+
+
+def _mixed(own: dict[str, V], use_cases: Sequence[UseCase], others: dict[str, V]) -> dict[str, V]:
+    """By use case: one's own, but the others' for some."""
+    theirs = {name: value for name, value in others.items() if name in use_cases}
+    return dict(sorted(({name: value for name, value in own.items() if name not in use_cases} | theirs).items()))
+
+
+class _Size(msgspec.Struct):
+    users: int
+
+
+def in_service(lake: Lake, pointer: Generations, number: int) -> Incumbent | None:
+    """The generation that readers have, other than `number`; the one before where `number` is current already.
+
+    A night that is run again is so compared with what it was compared with the first time.
+    """
+    return _read(lake, f"generation = {pointer.previous if pointer.current == number else pointer.current}")
+
+
+def before(lake: Lake, horizon: int) -> Incumbent | None:
+    """The newest generation of an earlier horizon, for a night that is caught up."""
+    return _read(lake, f"horizon < '{rfc3339(horizon)}'")
+
+
+def _read(lake: Lake, condition: str) -> Incumbent | None:
+    newest = F.desc("horizon"), F.desc("generation")
+    rows = lake.read(GENERATIONS).where(condition).orderBy(*newest).limit(1).collect()
+    if not rows:
+        return None
+    [row] = rows
+    return Incumbent(
+        models=decode_models(bytes(row.models)),
+        twins=decode_models(bytes(row.twins)),
+        fidelity=decode_fidelity(row.fidelity.encode()),
+        users=msgspec.json.decode(row.report, type=_Size).users,
+    )
