@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 
 from batch.baselines import recommend_baselines
 from batch.cases import CASES, INCUMBENT, POST, Contest, churn_cases, post_cases, title_cases, user_cases
-from batch.churn import fold, labelled_accounts
+from batch.churn import before_window, fold, labelled_accounts
 from batch.evidence import Evidence, evidence_of
 from batch.known import Known
 from batch.lags import Bootstrap, ByLag, by_lag
@@ -133,12 +133,10 @@ def _sequences(events: DataFrame) -> DataFrame:
 
 def _customers(known: Known, config: Config) -> DataFrame:
     """(user_id, since, churned, events): the judged customers, with all that they did up to the label's moment."""
-    labelled = labelled_accounts(known, config.batch.churn.horizon_days).where(fold("user_id") == JUDGED_FOLD)
-    judged = labelled.where(_drawn(known, config)).select(
-        "user_id", "churned", F.col("lifetime.account.time").alias("since")
-    )
+    labelled = labelled_accounts(known, config).where(fold("user_id") == JUDGED_FOLD)
+    judged = labelled.where(_drawn(known, config)).select("user_id", "churned", "since")
     units = known.events.withColumns(unit_tile()).join(F.broadcast(judged), on="user_id", how="inner")
-    earlier = units.where(F.col("time") <= F.col("since")).groupBy("user_id", "since", "churned")
+    earlier = units.where(before_window()).groupBy("user_id", "since", "churned")
     return earlier.agg(_in_order().alias("events"))
 
 

@@ -182,8 +182,7 @@ def _segment_case(contest: Contest, user_id: str, viewer: Viewer) -> Iterator[Ca
         answers[f"{prefix}batch"] = float(nearest_segment(model, viewer.batch, now)[0] == truth)
         answers[f"{prefix}speed"] = float(nearest_segment(model, viewer.speed, now)[0] == truth)
     own = models[""]
-    largest = max(range(len(own.sizes)), key=lambda number: own.sizes[number])
-    answers["largest"] = float(largest == nearest_segment(own, viewer.full, now)[0])
+    answers["largest"] = float(own.largest == nearest_segment(own, viewer.full, now)[0])
     facts = {} if viewer.lag else {"silhouette": silhouette(own, viewer.full, now)}
     yield Case("segment", user_id, bucket(viewer.lag), answers, facts)
 

@@ -37,7 +37,8 @@ segment (double[N, F] features) => (int64[N] segment, double[N] distance) {
     apart = Sub (one_by_one, centres)
     squares = Mul (apart, apart)
     sums = ReduceSum <keepdims: int = 0> (squares, two)
-    segment = ArgMin <axis: int = 1, keepdims: int = 0> (sums)
+    row = ArgMin <axis: int = 1, keepdims: int = 0> (sums)
+    segment = Gather (numbers, row)
     least = ReduceMin <keepdims: int = 0> (sums, one)
     distance = Sqrt (least)
 }
@@ -131,9 +132,9 @@ def segment_graph(model: SegmentModel) -> onnx.ModelProto:
     """`features` float64 [n, features] -> `segment` int64 [n], `distance` float64 [n]."""
     arrays = {
         "mean": _wide(model.mean), "scale": _wide(model.scale), "centres": _wide(model.centres),
-        "one": np.array([1]), "two": np.array([2]),
+        "numbers": np.array(model.numbers), "one": np.array([1]), "two": np.array([2]),
     }  # fmt: skip
-    told = {"features": model.features, "names": model.names}
+    told = {"features": model.features, "names": model.names, "numbers": model.numbers}
     return _built(NEAREST, arrays, told, "features: one column per name in `features`, unscaled, in that order")
 
 

@@ -13,27 +13,37 @@ from pyspark.sql import functions as F
 
 from batch.backtest import backtest
 from batch.conform import conform_bronze
-from batch.gate import RefusedError, Size, refusal
+from batch.evidence import Evidence
+from batch.gate import Counts, RefusedError, Verdict, judge, refusal
+from batch.incumbent import Candidate, Incumbent, admitted, before, in_service
 from batch.intake import Source, sources
 from batch.known import Known, known_before
 from batch.publish import SCORED, prediction_rows, scored_titles, scored_users, verify, write_store
 from batch.selection import Trial
 from batch.sentiment import POST_TILES, post_tiles, title_days
-from batch.training import everything, select, trained, unjudged
-from lambda_arch.clock import rfc3339, wall_now
+from batch.training import Selected, everything, select, trained, unjudged
+from batch.usefulness import FeatureRow, feature_rows
+from lambda_arch.clock import parse_rfc3339, rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable
+from lambda_arch.generations import generation_number, retire
 from lambda_arch.lake import GENERATIONS, PREDICTIONS, TABLES, Lake
+from lambda_arch.lease import Lease, night_lease
 from lambda_arch.models import Models, encode_models
 from lambda_arch.predictions import Scoring
-from lambda_arch.records import USE_CASES, UseCase
-from lambda_arch.store import Store
+from lambda_arch.recipes import Gate
+from lambda_arch.records import UseCase
+from lambda_arch.store import Generations, Store
 
 Progress = Callable[[str], None]
 
 
 class NightReport(msgspec.Struct, frozen=True):
-    """What a night did; `published` is false where this generation was current already."""
+    """What a night did; `published` is false where it did not change what readers see.
+
+    `models` are those in service, `trained_in` the generations in which they were trained; `reasons` says why a use
+    case can have no model, `features` what each is good for in its model, and its drift.
+    """
 
     generation: int
     horizon: str
@@ -42,58 +52,97 @@ class NightReport(msgspec.Struct, frozen=True):
     titles: int
     models: dict[str, str]
     trials: dict[UseCase, tuple[Trial, ...]]
+    reasons: dict[UseCase, str]
+    features: dict[UseCase, list[FeatureRow]]
     fidelity: FidelityTable
     seconds: dict[str, float]
+    trained_in: dict[UseCase, int] = {}
+    verdicts: dict[UseCase, Verdict] = {}
+    evidence: dict[UseCase, Evidence] = {}
     data: dict[str, Source] = {}
     settings: dict[str, Any] = {}
 
 
-def run_night(lake: Lake, store: Store, config: Config, horizon: int, say: Progress) -> NightReport:
-    """Ingested and archived records -> a published generation.
+def run_night(
+    lake: Lake, store: Store, config: Config, horizon: int, say: Progress, lake_only: bool = False
+) -> NightReport:
+    """Ingested and archived records -> a published generation; with `lake_only` one that is in the lake alone.
 
-    Raises RefusedError where the generation may not become current, PublishError where the store lost some of it;
-    readers see the generation before until the last step.
+    Raises RefusedError where there may not be a generation at this horizon, PublishError where the store lost some
+    of it, NightRunsError where another night runs; readers see the generation before until the last step.
     """
-    stages = Stages(say)
+    with night_lease(store, horizon, wall_now()) as lease:
+        try:
+            return _night(lake, store, config, horizon, Stages(say), lake_only, lease)
+        finally:
+            # What one night keeps in memory is of no use to the next, and fills the driver of a backfill.
+            lake.spark.catalog.clearCache()
+
+
+def _night(
+    lake: Lake, store: Store, config: Config, horizon: int, stages: Stages, lake_only: bool, lease: Lease
+) -> NightReport:
+    pointer = store.generations()
+    if not lake_only:
+        _refuse_earlier(pointer, horizon)
     with stages("conform"):
         lake.create(*TABLES)
         conform_bronze(lake, config)
-    number = generation_number(lake, horizon)
+    number = generation_number(store, published(lake), horizon)
+    incumbent = before(lake, horizon) if lake_only else in_service(lake, pointer, number)
+    earlier_models = incumbent.models if incumbent else None
     with stages("features"):
         known = known_before(lake, horizon, config.features.history_limit)
-        users, data = known.profiles.count(), sources(lake, known)
+        users, data = admitted_users(known, incumbent, config.batch.gate), sources(lake, known)
         earlier = unjudged(known, config)
     with stages("select"):
-        chosen, trials = select(earlier, config.batch)
+        selected = select(earlier, config.batch)
     with stages("train"):
-        models = trained(everything(known, config), chosen, number)
+        models = trained(everything(known, config), selected.settings, number, earlier_models)
     with stages("backtest"):
-        twins = trained(earlier, chosen, number)
-        fidelity = backtest(known, twins, None, config).fidelity
+        twins = trained(earlier, selected.settings, number)
+        judged = backtest(known, twins, incumbent.twins if incumbent else None, config)
+    verdicts = judge(models.in_service(), judged.evidence, config.batch.gate)
+    tonight = admitted(Candidate(models, twins, judged.fidelity), verdicts, incumbent)
     with stages("score"):
-        scored = score(known, models, config).persist()
-        size = Size(users, scored.where(F.col("entity").startswith("t:")).count())
-    if reason := refusal(size, models, config.batch):
-        raise RefusedError(f"generation {number} refused: {reason}")
+        scored = score(known, tonight.models, config).persist()
+        titles = scored.where(F.col("entity").startswith("t:")).count()
     with stages("publish"):
-        _publish(lake, store, config, models, fidelity, scored)
-    published = store.generations().current != number
+        lake.replace_where(prediction_rows(number, scored), PREDICTIONS, f"generation = {number}")
+        if not lake_only:
+            _publish(store, config, tonight, scored)
+    changed = not lake_only and pointer.current != number
     report = msgspec.structs.replace(
-        _report(models, fidelity, size, trials, stages.seconds, published),
-        data=data, settings=chosen.model_dump(mode="json"),
+        _report(tonight, verdicts, users, titles, selected, stages.seconds, changed),
+        evidence=judged.evidence, data=data, settings=selected.settings.model_dump(mode="json"),
     )  # fmt: skip
     with stages("flip"):
-        _record(lake, models, twins, fidelity, report)
-        store.advance_clock(horizon)
-        store.flip(number, horizon)
+        lease.check()
+        _record(lake, tonight, report)
+        store.put_report(number, msgspec.json.encode(report))
+        if not lake_only:
+            store.advance_clock(horizon)
+            store.flip(number, horizon)
+    with stages("retire"):
+        kept = store.generations()
+        retire(store, (kept.current, kept.previous))
     return report
 
 
-def generation_number(lake: Lake, horizon: int) -> int:
-    """The number of the generation at this horizon; the next free one where there is none yet."""
-    known = lake.read(GENERATIONS).select("generation", "horizon").collect()
-    same = [row.generation for row in known if row.horizon == rfc3339(horizon)]
-    return same[0] if same else max((row.generation for row in known), default=0) + 1
+def published(lake: Lake) -> dict[int, int]:
+    """The horizon of every generation in the lake, by number."""
+    rows = lake.read(GENERATIONS).select("generation", "horizon").collect()
+    return {row.generation: parse_rfc3339(row.horizon) for row in rows}
+
+
+def admitted_users(known: Known, incumbent: Incumbent | None, gate: Gate) -> int:
+    """How many users are known; raises RefusedError where there must not be a generation of what is known."""
+    [row] = known.profiles.agg(F.count("*").alias("users"), F.max("lifetime.last").alias("newest")).collect()
+    reason = refusal(Counts(row.users, row.newest), incumbent.users if incumbent else None, known.horizon, gate)
+    if reason:
+        raise RefusedError(f"no generation at {rfc3339(known.horizon)}: {reason}")
+    users: int = row.users
+    return users
 
 
 def score(known: Known, models: Models, config: Config) -> DataFrame:
@@ -121,42 +170,50 @@ class Stages:
         self.seconds[name] = round(time.monotonic() - begun, 2)
 
 
-def _publish(
-    lake: Lake, store: Store, config: Config, models: Models, fidelity: FidelityTable, scored: DataFrame
-) -> None:
-    number = models.generation
-    lake.replace_where(prediction_rows(number, scored), PREDICTIONS, f"generation = {number}")
-    written = write_store(scored, config.store, number)
+def _refuse_earlier(pointer: Generations, horizon: int) -> None:
+    if horizon < pointer.current_horizon:
+        raise RefusedError(
+            f"generation {pointer.current} at {rfc3339(pointer.current_horizon)} is in service, and an earlier night "
+            "would take readers back: write it to the lake alone with --lake-only"
+        )
+
+
+def _publish(store: Store, config: Config, tonight: Candidate, scored: DataFrame) -> None:
+    number = tonight.models.generation
+    written = write_store(scored, config.store, number, in_service=store.generations().horizon(number) is not None)
     verify(scored, store, number, scored.count(), written)
-    store.put_models(models, fidelity)
+    store.put_models(tonight.models, tonight.fidelity)
 
 
-def _record(lake: Lake, models: Models, twins: Models, fidelity: FidelityTable, report: NightReport) -> None:
+def _record(lake: Lake, tonight: Candidate, report: NightReport) -> None:
     row: dict[str, Any] = {
-        "generation": models.generation,
-        "horizon": rfc3339(models.horizon),
+        "generation": report.generation,
+        "horizon": report.horizon,
         "run_id": lake.run_id,
         "report": msgspec.json.encode(report).decode(),
-        "models": bytearray(encode_models(models)),
-        "twins": bytearray(encode_models(twins)),
-        "fidelity": msgspec.json.encode(fidelity).decode(),
+        "models": bytearray(encode_models(tonight.models)),
+        "twins": bytearray(encode_models(tonight.twins)),
+        "fidelity": msgspec.json.encode(tonight.fidelity).decode(),
     }
     frame = lake.spark.createDataFrame([row], GENERATIONS.schema)
-    lake.replace_where(frame, GENERATIONS, f"generation = {models.generation}")
+    lake.replace_where(frame, GENERATIONS, f"generation = {report.generation}")
 
 
 def _report(
-    models: Models,
-    fidelity: FidelityTable,
-    size: Size,
-    trials: dict[UseCase, tuple[Trial, ...]],
+    tonight: Candidate,
+    verdicts: dict[UseCase, Verdict],
+    users: int,
+    titles: int,
+    selected: Selected,
     seconds: dict[str, float],
     published: bool,
 ) -> NightReport:
-    in_service: dict[str, str] = {
-        use_case: model.name for use_case in USE_CASES if (model := getattr(models, use_case)) is not None
-    }
+    models = tonight.models
+    in_service = models.in_service()
     return NightReport(
-        generation=models.generation, horizon=rfc3339(models.horizon), published=published, users=size.users,
-        titles=size.titles, models=in_service, trials=trials, fidelity=fidelity, seconds=seconds,
+        generation=models.generation, horizon=rfc3339(models.horizon), published=published, users=users,
+        titles=titles, models={use_case: model.name for use_case, model in in_service.items()},
+        trained_in={use_case: model.version for use_case, model in in_service.items()}, verdicts=verdicts,
+        trials=selected.trials, reasons=selected.reasons, features=feature_rows(models), fidelity=tonight.fidelity,
+        seconds=seconds,
     )  # fmt: skip

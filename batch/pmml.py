@@ -47,7 +47,7 @@ def segment_pmml(model: SegmentModel) -> Element:
     _tag(_tag(clusters, "ComparisonMeasure", kind="distance"), "euclidean")
     for name in scaled:
         _tag(clusters, "ClusteringField", field=name, compareFunction="absDiff")
-    for number, (label, centre) in enumerate(zip(model.names, model.centres, strict=True)):
+    for number, label, centre in zip(model.numbers, model.names, model.centres, strict=True):
         cluster = _tag(clusters, "Cluster", id=number, name=label)
         _tag(cluster, "Array", n=len(centre), type="real").text = " ".join(repr(float(value)) for value in centre)
     return document

@@ -24,7 +24,11 @@ class Trial(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Selection(Generic[R]):
-    """The settings chosen and all candidates, the chosen one first; none where there was nothing to choose from."""
+    """The settings chosen and all candidates, the chosen one first; none where there was nothing to choose from.
+
+    `reason` says why there can be no model at all.
+    """
 
     chosen: R
     trials: tuple[Trial, ...] = ()
+    reason: str | None = None

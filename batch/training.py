@@ -8,14 +8,15 @@ from typing import Any
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from batch.churn import fold, labelled_accounts, train_churn
+from batch.churn import fold, labelled_accounts, select_churn, train_churn
 from batch.content import with_unseen
 from batch.hindsight import select_recommend
 from batch.known import Known
 from batch.recommend import seen_titles, train_recommend
-from batch.segment import train_segment
+from batch.segment import select_segment, train_segment
 from batch.selection import Selection, Trial
 from batch.sentiment import labelled_posts, train_sentiment
+from batch.sentiment_selection import select_sentiment
 from lambda_arch.config import Config
 from lambda_arch.features import profiles, unit_tile
 from lambda_arch.models import Models, Title
@@ -28,7 +29,7 @@ JUDGED_FOLD = 4
 
 @dataclass(frozen=True)
 class Training:
-    """Profiles (PROFILE), accounts (PROFILE with `churned`), posts with what people felt, the catalogue (TITLE)."""
+    """Profiles (PROFILE), labelled accounts (churn.labelled_accounts), posts with what people felt, titles (TITLE)."""
 
     horizon: int
     profiles: DataFrame
@@ -42,7 +43,7 @@ def everything(known: Known, config: Config) -> Training:
     return Training(
         horizon=known.horizon,
         profiles=known.profiles,
-        accounts=labelled_accounts(known, config.batch.churn.horizon_days),
+        accounts=labelled_accounts(known, config),
         posts=labelled_posts(known.posts, known.labels),
         titles=known.titles,
     )
@@ -79,24 +80,45 @@ def early(known_share: float) -> Transform:
     )
 
 
-def select(training: Training, settings: Batch) -> tuple[Batch, dict[UseCase, tuple[Trial, ...]]]:
-    """The settings to train with, and every use case's candidates as they were measured."""
+@dataclass(frozen=True)
+class Selected:
+    """The settings to train with, every candidate as it was measured, and why a use case can have no model."""
+
+    settings: Batch
+    trials: dict[UseCase, tuple[Trial, ...]]
+    reasons: dict[UseCase, str]
+
+
+def select(training: Training, settings: Batch) -> Selected:
+    """What each use case is to be trained with."""
+    posts = training.posts.persist()
     found: dict[UseCase, Selection[Any]] = {
         "recommend": select_recommend(training.profiles, settings.recommend, settings.seed),
+        "segment": select_segment(training.profiles, training.horizon, settings.segment, settings.seed),
+        "churn": select_churn(training.accounts, settings.churn),
+        "sentiment": select_sentiment(posts, settings.sentiment),
     }
-    chosen = settings.model_copy(update={name: selection.chosen for name, selection in found.items()})
-    return chosen, {name: selection.trials for name, selection in found.items()}
+    posts.unpersist()
+    return Selected(
+        settings=settings.model_copy(update={name: selection.chosen for name, selection in found.items()}),
+        trials={name: selection.trials for name, selection in found.items()},
+        reasons={name: selection.reason for name, selection in found.items() if selection.reason},
+    )
 
 
-def trained(training: Training, settings: Batch, number: int) -> Models:
-    """A generation's models, each trained on all of the training set."""
+def trained(training: Training, settings: Batch, number: int, previous: Models | None = None) -> Models:
+    """A generation's models, each trained on all of the training set.
+
+    `previous` are the models of the generation before: segments keep their numbers, features' drift is against it.
+    """
+    segment, churn = (previous.segment, previous.churn) if previous else (None, None)
     recommend = train_recommend(seen_titles(training.profiles), settings.recommend, settings.seed, number)
     return Models(
         generation=number,
         horizon=training.horizon,
         recommend=with_unseen(recommend, training.titles),
-        segment=train_segment(training.profiles, training.horizon, settings.segment, settings.seed, number),
-        churn=train_churn(training.accounts, settings.churn, number),
+        segment=train_segment(training.profiles, training.horizon, settings.segment, settings.seed, number, segment),
+        churn=train_churn(training.accounts, settings.churn, number, churn),
         sentiment=train_sentiment(training.posts, settings.sentiment, number),
         catalogue=_catalogue(training.titles),
     )

@@ -80,8 +80,7 @@ def judged(half: Asked, end: Asked, truth: Truth, models: Models, store: Store) 
         raise ValueError(f"generation {models.generation} lacks a model; the demo's data should give all four")
     popular = unseen_popular(models.recommend, truth, store, models.generation)
     at_the_end = {entity: three.arbitrated.value["segment"] for entity, three in end.segment.items()}
-    sizes = models.segment.sizes
-    largest = sizes.index(max(sizes))
+    largest = {"segment": models.segment.largest}
     likely = {"positive": float(models.sentiment.positive_share > 0.5)}
     recommend, churn = watched_next(truth.watched), told_churn(truth.left)
     segment, share = same_segment(at_the_end), near_share(truth.shares)
@@ -93,7 +92,7 @@ def judged(half: Asked, end: Asked, truth: Truth, models: Models, store: Store) 
         | {"known_to_batch": sum(three.batch.layer == "batch" for three in half.recommend.values())},
         "churn": measured(half.churn, "minus log-loss", churn, {"probability": models.churn.base_rate})
         | {"auc": _auc(half.churn, truth.left)},
-        "segment": measured(half.segment, "agreement with the segment at the end", segment, {"segment": largest}),
+        "segment": measured(half.segment, "agreement with the segment at the end", segment, largest),
         "sentiment": measured(half.sentiment, "1 - distance to the share of positive posts", share, likely)
         | _accuracy(models.sentiment, truth),
     }

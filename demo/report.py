@@ -21,6 +21,7 @@ def write(report: dict[str, Any], path: Path) -> None:
 def show(report: dict[str, Any], console: Console) -> None:
     """The report as tables."""
     console.print(_counts(report["counts"]))
+    console.print(_verdicts(report["night"]["verdicts"]))
     console.print(_quality(report["use_cases"]))
     console.print(_notes(report["use_cases"]), highlight=False)
     for sample in report["samples"]:
@@ -43,6 +44,16 @@ def _counts(counts: dict[str, int]) -> Table:
     table.add_row("archived = applied + duplicates + late", f"{counts['archived']:,}")
     for name in ("applied", "duplicates", "late"):
         table.add_row(f"  {name}", f"{counts[name]:,}")
+    return table
+
+
+def _verdicts(verdicts: dict[str, Any]) -> Table:
+    table = Table(title="The gate on the night's models", title_justify="left")
+    for heading in ("use case", "verdict", "by"):
+        table.add_column(heading)
+    for use_case, verdict in verdicts.items():
+        sentences = [check["sentence"] for check in verdict["checks"]]
+        table.add_row(use_case, "accepted" if verdict["accepted"] else "refused", "\n".join(sentences))
     return table
 
 

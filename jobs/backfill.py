@@ -36,7 +36,7 @@ def backfill(first: Day, last: LastDay) -> None:
     current = store.generations().current_horizon
     run_in_order(
         missing,
-        lambda horizon: in_own_process(horizon, *(["--backfill"] if horizon < current else [])),
+        lambda horizon: in_own_process(horizon, *(["--lake-only"] if horizon < current else [])),
         typer.echo,
     )
 

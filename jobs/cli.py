@@ -20,6 +20,7 @@ from jobs.backfill import backfill
 from jobs.export import export
 from jobs.fidelity import PlotError, fidelity
 from jobs.generate import generate
+from jobs.generations import app as generations
 from jobs.ingest_files import ingest_files
 from jobs.nights import NightError
 from jobs.predict import predict
@@ -122,11 +123,12 @@ def night(
         str | None,
         typer.Option(help="UTC midnight in RFC 3339: what happened before it is known. The clock's last if left out."),
     ] = None,
+    lake_only: Annotated[bool, typer.Option(help="Write to the lake alone; readers keep what they have.")] = False,
 ) -> None:
     """Train, measure and publish a generation from what was known at the horizon, and flip to it."""
     from jobs.run_batch import run
 
-    run(horizon)
+    run(horizon, lake_only)
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -151,12 +153,15 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from deploy.ports import PortTakenError
     from deploy.servers import ServerError
     from deploy.topics import BrokerError
+    from lambda_arch.generations import RollbackError
+    from lambda_arch.lake import LakeError
+    from lambda_arch.lease import NightRunsError
     from lambda_arch.store import StoreError
 
     return (
         ConfigError, StoreError, BrokerError, ServerError, PortTakenError, JarsError, JavaError, RefusedError,
         NightError, NoGenerationError, PublishError, ExportError, IngestError, FetchError, UnaccountedError, ProbeError,
-        PlotError,
+        LakeError, PlotError, NightRunsError, RollbackError,
     )  # fmt: skip
 
 
@@ -174,6 +179,7 @@ app.command("schedule")(schedule)
 app.command("report")(report)
 app.add_typer(registry_app, name="registry")
 app.command("fidelity")(fidelity)
+app.add_typer(generations, name="generations")
 app.command("export")(export)
 app.command("demo")(demo)
 app.command("generate")(generate)

@@ -16,7 +16,8 @@ from batch.publish import PublishError
 from jobs.nights import REFUSED_CODE, last_midnight, now
 from lambda_arch.clock import DAY, parse_rfc3339
 from lambda_arch.config import ConfigError, load_config
-from lambda_arch.lake import Lake
+from lambda_arch.lake import Lake, LakeError
+from lambda_arch.lease import NightRunsError
 from lambda_arch.session import spark_session
 from lambda_arch.store import Store, StoreError
 
@@ -25,15 +26,16 @@ def main() -> None:
     """Run one night; exit 0 when the generation is current, 3 with the reason where it is refused, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--horizon", help="UTC midnight in RFC 3339; the clock's last one if left out")
+    parser.add_argument("--lake-only", action="store_true", help="write the generation to the lake alone")
     arguments = parser.parse_args()
     try:
-        run(arguments.horizon)
-    except (ConfigError, StoreError, RefusedError, PublishError) as error:
+        run(arguments.horizon, arguments.lake_only)
+    except (ConfigError, StoreError, RefusedError, PublishError, NightRunsError, LakeError) as error:
         sys.stderr.write(f"run_batch: {error}\n")
         sys.exit(REFUSED_CODE if isinstance(error, RefusedError) else 1)
 
 
-def run(horizon: str | None) -> None:
+def run(horizon: str | None, lake_only: bool = False) -> None:
     """The night at a horizon, or at the clock's last midnight; prints its report as one JSON line."""
     given = None if horizon is None else midnight(horizon)
     config = load_config()
@@ -43,7 +45,9 @@ def run(horizon: str | None) -> None:
     moment = last_midnight(now(config, store)) if given is None else given
     spark = spark_session(config, "night", config.spark.master, config.spark.driver_memory)
     lake = Lake(spark, config.paths.lake, run_id=f"night-{uuid.uuid4()}")
-    report = run_night(lake, store, config, moment, say=lambda stage: log.info("stage", name=stage))
+    report = run_night(lake, store, config, moment, lambda stage: log.info("stage", name=stage), lake_only)
+    for use_case, verdict in report.verdicts.items():
+        log.info("verdict", use_case=use_case, accepted=verdict.accepted, reasons=verdict.reasons())
     log.info("report", page=str(tell(lake, store.generations(), config, report.generation)))
     spark.stop()
     print(msgspec.json.encode(report).decode())  # noqa: T201

@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_arch.records import UnknownSchemaError
+from lambda_arch.records import USE_CASES, UnknownSchemaError, UseCase
 from lambda_arch.vectors import Vectorizer, vectorizer
 
-SCHEMA = 2
+SCHEMA = 3
 Array = NDArray[Any]
 
 
@@ -73,8 +73,33 @@ class RecommendModel(msgspec.Struct, frozen=True, dict=True):
         return regular
 
 
+class FeatureUse(msgspec.Struct, frozen=True):
+    """What one feature does in a model: `measures` of its usefulness by name, and its values in training.
+
+    `shares` are of the values up to each edge and above the last; `drift` is their population stability index
+    against the night before, None where it had no such feature.
+    """
+
+    measures: dict[str, float]
+    edges: list[float]
+    shares: list[float]
+    drift: float | None = None
+
+
+class CurvePoint(msgspec.Struct, frozen=True, array_like=True):
+    """What calling every customer from the cutoff on would have given; cost per customer."""
+
+    cutoff: float
+    precision: float
+    recall: float
+    cost: float
+
+
 class ChurnModel(msgspec.Struct, frozen=True, dict=True):
-    """Logistic regression: probability = 1 / (1 + exp(-(coefficients · x + intercept)))."""
+    """Logistic regression, calibrated: probability = 1 / (1 + exp(-(coefficients · x + intercept))).
+
+    `curve` is what customers that training had not seen would have given, by cutoff; `uses` one per feature.
+    """
 
     name: str
     version: int
@@ -83,6 +108,8 @@ class ChurnModel(msgspec.Struct, frozen=True, dict=True):
     intercept: float
     cutoff: float
     base_rate: float
+    curve: list[CurvePoint] = []
+    uses: list[FeatureUse] = []
 
     @cached_property
     def vector(self) -> Vectorizer:
@@ -90,8 +117,21 @@ class ChurnModel(msgspec.Struct, frozen=True, dict=True):
         return vectorizer(self.features)
 
 
+class Trait(msgspec.Struct, frozen=True):
+    """A feature's mean in a segment against everybody's, in the feature's own unit."""
+
+    feature: str
+    mean: float
+    everybody: float
+
+
 class SegmentModel(msgspec.Struct, frozen=True, dict=True):
-    """KMeans over scaled features: `centres` is float64 [k, features]; `popular` are title ids per segment."""
+    """KMeans over scaled features: `centres` is float64 [k, features].
+
+    The lists have an entry per centre: its segment's number, which it keeps from night to night, a name, how many it
+    has, its popular title ids, and what sets it apart, furthest first. `given` is how many numbers were ever given
+    (0 to given - 1); `uses` has one entry per feature.
+    """
 
     name: str
     version: int
@@ -99,9 +139,23 @@ class SegmentModel(msgspec.Struct, frozen=True, dict=True):
     mean: np.ndarray
     scale: np.ndarray
     centres: np.ndarray
+    numbers: list[int]
     names: list[str]
     sizes: list[int]
     popular: list[list[str]]
+    traits: list[list[Trait]] = []
+    given: int = 0
+    uses: list[FeatureUse] = []
+
+    @cached_property
+    def row(self) -> dict[int, int]:
+        """Row of each segment's number."""
+        return {number: row for row, number in enumerate(self.numbers)}
+
+    @property
+    def largest(self) -> int:
+        """The number of the segment with the most members; of equals the first."""
+        return self.numbers[self.sizes.index(max(self.sizes))]
 
     @cached_property
     def vector(self) -> Vectorizer:
@@ -158,6 +212,10 @@ class Models(msgspec.Struct, frozen=True, kw_only=True):
     sentiment: SentimentModel | None = None
     catalogue: dict[str, Title] = {}
     schema: int = SCHEMA
+
+    def in_service(self) -> dict[UseCase, Any]:
+        """The models that there are, by use case."""
+        return {use_case: model for use_case in USE_CASES if (model := getattr(self, use_case)) is not None}
 
     def genres(self, title_id: str) -> tuple[str, ...]:
         """A title's genres; none for a title the catalogue lacks."""

@@ -62,7 +62,7 @@ def churn_value(probability: float, cutoff: float) -> dict[str, Any]:
 
 def segment_value(model: SegmentModel, number: int, distance: float | None) -> dict[str, Any]:
     """The value of a segment record."""
-    return {"segment": number, "name": model.names[number], "distance": distance}
+    return {"segment": number, "name": model.names[model.row[number]], "distance": distance}
 
 
 def _records(entity: str, profile: Profile, titles: dict[str, Any] | None, scoring: Scoring) -> list[Prediction]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from lambda_arch.vectors import vectorizer
 
 
 class Section(BaseModel):
@@ -56,27 +58,77 @@ class Recommend(Recipe):
     fold_in: FoldIn
 
 
-class Segment(Recipe):
-    """KMeans."""
+def _known_features(names: tuple[str, ...]) -> tuple[str, ...]:
+    vectorizer(names)
+    return names
 
-    k: int
+
+FeatureNames = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_features)]
+
+
+class Segment(Recipe):
+    """KMeans over scaled features (names and patterns of lambda_arch.vectors), the best of `starts`."""
+
+    k: int = Field(ge=2)
+    starts: int = Field(ge=1)
+    features: FeatureNames
+
+
+class Costs(Section):
+    """What a wrong call about one customer costs, in any one unit."""
+
+    false_positive: float = Field(ge=0)
+    false_negative: float = Field(ge=0)
 
 
 class Churn(Recipe):
-    """Logistic regression and its label."""
+    """Logistic regression over features (names and patterns of lambda_arch.vectors), and its label."""
 
-    horizon_days: int
+    label: Literal["cancel", "inactivity"]
+    horizon_days: int = Field(ge=1)
+    reg: float = Field(ge=0)
+    balanced: bool
+    folds: int = Field(ge=2)
+    costs: Costs
+    features: FeatureNames
+
+
+class Bayes(Section):
+    """Multinomial naive Bayes, and how its texts are weighed."""
+
+    smoothing: float
+    idf: bool
+    normalised: bool
+
+
+class Margin(Section):
+    """A linear classifier found by iteration, and how its texts are weighed."""
+
     reg: float
-    cutoff: float
-    numeric: tuple[str, ...]
-    categorical: tuple[str, ...]
+    iterations: int
+    idf: bool
+    normalised: bool
+
+
+Algorithm = Literal["naive_bayes", "logistic_regression", "linear_svc"]
 
 
 class Sentiment(Recipe):
-    """Naive Bayes over uni- and bigrams."""
+    """A linear classifier over uni- and bigrams; each algorithm has settings of its own."""
 
+    algorithm: Algorithm
+    folds: int
     min_count: int
-    smoothing: float
+    buckets: int
+    naive_bayes: Bayes
+    logistic_regression: Margin
+    linear_svc: Margin
+
+    @property
+    def learner(self) -> Bayes | Margin:
+        """The settings of the algorithm."""
+        learner: Bayes | Margin = getattr(self, self.algorithm)
+        return learner
 
 
 class Backtest(Section):
@@ -102,14 +154,37 @@ class Backtest(Section):
         return self
 
 
+Standing = Literal["above", "level", "any"]
+
+
+class Bar(Section):
+    """What a new model must reach: how it must stand to each baseline, cases, and least values of measures."""
+
+    baselines: dict[str, Standing]
+    min_cases: int
+    criteria: dict[str, float]
+
+
+class Gate(Section):
+    """What a generation and its models must reach to become current."""
+
+    min_users: int
+    min_share: float
+    max_silence_hours: float
+    recommend: Bar
+    segment: Bar
+    churn: Bar
+    sentiment: Bar
+
+
 class Batch(Section):
     """The night."""
 
     seed: int
-    min_users: int
     top_n: int
     recommend: Recommend
     segment: Segment
     churn: Churn
     sentiment: Sentiment
     backtest: Backtest
+    gate: Gate

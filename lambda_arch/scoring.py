@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,9 +56,9 @@ def churn_probability(model: ChurnModel, profile: Profile, now: int) -> float:
 
 
 def nearest_segment(model: SegmentModel, profile: Profile, now: int) -> tuple[int, float]:
-    """The nearest centre's number and the distance to it, in scaled features."""
+    """The number of the segment with the nearest centre, and the distance to it, in scaled features."""
     distances = _to_centres(model, profile, now)
-    return int(distances.argmin()), float(distances.min())
+    return model.numbers[int(distances.argmin())], float(distances.min())
 
 
 def silhouette(model: SegmentModel, profile: Profile, now: int) -> float:
@@ -74,7 +74,12 @@ def _to_centres(model: SegmentModel, profile: Profile, now: int) -> NDArray[np.f
 
 def feeling_probabilities(model: SentimentModel, text: str) -> NDArray[np.float64]:
     """Probability of each of the model's classes, float64 [classes]."""
-    rows = [model.row[token] for token in tokens(text, model.buckets) if token in model.row]
+    return token_probabilities(model, tokens(text, model.buckets))
+
+
+def token_probabilities(model: SentimentModel, found: Iterable[str]) -> NDArray[np.float64]:
+    """The same of a text's tokens."""
+    rows = [model.row[token] for token in found if token in model.row]
     scores = model.weights[rows].sum(axis=0)
     if model.idf is not None:
         # A token that every post has weighs nothing: a text of such alone has no length.

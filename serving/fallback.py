@@ -48,8 +48,9 @@ def _popular(models: Models, segment: int | None, count: int) -> Fallback:
 
 
 def _of_segment(models: Models, segment: int | None) -> list[str]:
-    lists = models.segment.popular if models.segment else []
-    return lists[segment] if segment is not None and 0 <= segment < len(lists) else []
+    model = models.segment
+    row = model.row.get(segment) if model and segment is not None else None
+    return model.popular[row] if model and row is not None else []
 
 
 def _first(chain: Iterable[list[str]], count: int) -> list[str]:
@@ -64,8 +65,7 @@ def _biggest_segment(models: Models) -> Fallback:
     model = models.segment
     if model is None or not model.sizes:
         return Fallback({"segment": None, "name": "unknown", "distance": None}, "none", 0)
-    biggest = model.sizes.index(max(model.sizes))
-    return Fallback(segment_value(model, biggest, None), "biggest segment", model.version)
+    return Fallback(segment_value(model, model.largest, None), "biggest segment", model.version)
 
 
 def _base_rate(models: Models) -> Fallback:

@@ -9,7 +9,6 @@ from serving.arbiter import Decision, Rejection
 _REASONS = {
     "expired": "is older than its limit",
     "unknown_generation": "was made with a generation no longer in service",
-    "refused_model": "was made with a refused model",
     "unknown_schema": "has a schema this release does not read",
     "unreadable": "cannot be read",
     "no_generation": "no generation has been published",

@@ -24,6 +24,14 @@ WORDS = {
     False: ("dreadful", "boring", "clumsy", "a waste", "awful"),
 }
 Record = dict[str, Any]
+# A few dozen cases prove nothing with certainty, and there are days without an event.
+OPEN_GATE = {
+    "BATCH__GATE__MAX_SILENCE_HOURS": "96",
+    "BATCH__GATE__RECOMMEND": "{baselines: {popular: any, recently_popular: any, item_item: any}, min_cases: 0}",
+    "BATCH__GATE__SEGMENT": "{baselines: {largest: any}, min_cases: 0}",
+    "BATCH__GATE__CHURN": "{baselines: {base_rate: any}, min_cases: 0}",
+    "BATCH__GATE__SENTIMENT": "{baselines: {majority: any, vader: any}, min_cases: 0}",
+}
 
 
 class Audience(NamedTuple):

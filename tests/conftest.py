@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from pyspark.sql import SparkSession
 from store_server import StoreServer
 
@@ -15,6 +16,10 @@ from lambda_arch.config import Config, load_config
 from lambda_arch.lake import Lake
 from lambda_arch.models import ChurnModel, FoldIn, Models, RecommendModel, SegmentModel, SentimentModel, Title
 from lambda_arch.session import spark_session
+
+# A machine that is busy with other work must not fail a property.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 VAR = Path(__file__).parents[1] / "var"
 HORIZON = parse_rfc3339("2016-01-02T00:00:00Z")
@@ -51,8 +56,8 @@ def small_models() -> Models:
         ),
         segment=SegmentModel(
             name="kmeans", version=2, features=["titles"], mean=np.array([1.0]), scale=np.array([1.0]),
-            centres=np.array([[-1.0], [0.0], [1.0]]), names=["casual", "regular", "devoted"], sizes=[3, 9, 9],
-            popular=[["d", "c"], ["a"], []],
+            centres=np.array([[-1.0], [0.0], [1.0]]), numbers=[0, 1, 4], names=["casual", "regular", "devoted"],
+            sizes=[3, 9, 9], popular=[["d", "c"], ["a"], []],
         ),
         sentiment=SentimentModel(
             name="bayes", version=2, vocabulary=["good", "bad"], weights=np.array([[0.0, 1.0], [1.0, 0.0]]),

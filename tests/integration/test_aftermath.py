@@ -51,7 +51,8 @@ def publish(lake: Lake, models: Models) -> None:
     in_service = {name: getattr(models, name).name for name in ("recommend", "segment", "churn", "sentiment")}
     report = NightReport(
         generation=number, horizon=rfc3339(models.horizon), published=True, users=141, titles=12, models=in_service,
-        trials={}, fidelity=fidelity, seconds={"train": 3.0}, settings={"churn": {"reg": 0.1, "grid": {}}},
+        trials={}, reasons={}, features={}, fidelity=fidelity, seconds={"train": 3.0},
+        settings={"churn": {"reg": 0.1, "grid": {}}},
     )  # fmt: skip
     encoded = bytearray(encode_models(models))
     row = (number, report.horizon, "test", msgspec.json.encode(report).decode(), encoded, encoded, "{}")

@@ -112,7 +112,7 @@ def filled(store: Store, small_models: Models) -> Store:
     for entity, use_cases in known:
         store.publish(2, [(entity, {use: encode(record(use, entity, "batch")) for use in use_cases})])
         if entity != "u:7":
-            store.commit([Commit(entity, 0, b"", [record(use, entity, "speed") for use in use_cases])])
+            store.commit([Commit(entity, 0, 0, b"", [record(use, entity, "speed") for use in use_cases])])
     return store
 
 
@@ -267,10 +267,12 @@ def test_a_flip_is_followed_and_a_rollback_too(filled: Store, small_models: Mode
     assert small_models.churn is not None
     newer = msgspec.structs.replace(small_models.churn, base_rate=0.5)
     filled.put_models(msgspec.structs.replace(small_models, generation=3, churn=newer), FIDELITY)
-    for generation, probability in [(3, 0.5), (2, 0.27)]:
-        filled.flip(generation, HORIZON)
-        assert ok(client, "/ready")["status"] == "ready"
-        assert ok(client, "/v1/users/1/churn")["value"]["probability"] == probability
+    filled.flip(3, HORIZON)
+    assert ok(client, "/ready")["status"] == "ready"
+    assert ok(client, "/v1/users/1/churn")["value"]["probability"] == 0.5
+    assert filled.roll_back(filled.generations())
+    assert ok(client, "/ready")["status"] == "ready"
+    assert ok(client, "/v1/users/1/churn")["value"]["probability"] == 0.27
 
 
 def test_answers_follow_a_flip_by_themselves(filled: Store, small_models: Models, serve: Serve) -> None:

@@ -82,7 +82,8 @@ def twins(small_models: Models) -> Models:
         ),
         segment=SegmentModel(
             name="kmeans", version=2, features=["titles"], mean=np.zeros(1), scale=np.ones(1),
-            centres=np.array([[math.log(33)], [math.log(71)]]), names=["few", "many"], sizes=[9, 3], popular=[[], []],
+            centres=np.array([[math.log(33)], [math.log(71)]]), numbers=[0, 1], names=["few", "many"],
+            sizes=[9, 3], popular=[[], []],
         ),
     )  # fmt: skip
 

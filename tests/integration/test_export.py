@@ -43,7 +43,7 @@ MODELS = Models(
     segment=SegmentModel(
         name="kmeans", version=7, features=["titles", "genre:Drama", "count:view"], mean=np.array([1.5, 0.4, 1.0]),
         scale=np.array([0.7, 0.2, 1.0]), centres=CHANCE.normal(size=(4, 3)), names=["a", "b", "c", "d"],
-        sizes=[1, 2, 3, 4], popular=[[], [], [], []],
+        numbers=[0, 3, 5, 9], sizes=[1, 2, 3, 4], popular=[[], [], [], []],
     ),
     sentiment=SentimentModel(
         name="naive_bayes", version=7,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from audience import (
     HORIZON,
     LATER,
     NEWCOMER,
+    OPEN_GATE,
     PREMIERE,
     VIEWERS,
     archive,
@@ -24,19 +26,21 @@ from audience import (
     taste,
 )  # fmt: skip
 from conftest import VAR
-from pyspark.sql import SparkSession
+from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
 from batch.gate import RefusedError
-from batch.pipeline import NightReport, generation_number, run_night
+from batch.pipeline import NightReport, run_night
 from batch.training import early
 from lambda_arch.clock import DAY, rfc3339
 from lambda_arch.config import Config, load_config
 from lambda_arch.fidelity import FidelityTable, Measure, decode_fidelity
 from lambda_arch.lake import EVENTS, GENERATIONS, POSTS, PREDICTIONS, TABLES, Lake, Table
-from lambda_arch.models import Models, decode_models, encode_models
+from lambda_arch.models import ChurnModel, Models, decode_models, encode_models
 from lambda_arch.posts import PostTile
+from lambda_arch.recipes import Bar
 from lambda_arch.records import USE_CASES, Prediction, decode
+from lambda_arch.schemas import Transform
 from lambda_arch.scoring import feeling
 from lambda_arch.store import Generations, Store
 from lambda_arch.tiles import Profile
@@ -44,14 +48,15 @@ from lambda_arch.tiles import Profile
 pytestmark = [pytest.mark.servers, pytest.mark.spark]
 DATABASE = 8
 SETTINGS = {
+    **OPEN_GATE,
     "BATCH__RECOMMEND__GRID__RANK": "[8]",
     "BATCH__RECOMMEND__ITERATIONS": "3",
-    "BATCH__SEGMENT__K": "2",
-    "BATCH__CHURN__REG": "0.05",
-    "BATCH__CHURN__NUMERIC": "[tenure, monthly_charges]",
-    "BATCH__CHURN__CATEGORICAL": "[contract]",
+    "BATCH__SEGMENT__GRID": "{k: [2, 3]}",
+    "BATCH__CHURN__GRID": "{reg: [0.05, 0.1]}",
+    "BATCH__CHURN__FEATURES": "['number:tenure', 'number:monthly_charges', 'is:contract=*']",
+    "BATCH__SENTIMENT__GRID": "{algorithm: [naive_bayes]}",
 }
-STAGES = ["conform", "features", "select", "train", "backtest", "score", "publish", "flip"]
+STAGES = ["conform", "features", "select", "train", "backtest", "score", "publish", "flip", "retire"]
 
 
 class Killed(Exception):  # noqa: N818
@@ -77,13 +82,14 @@ class Place:
     store: Store
     config: Config
 
-    def night(self, horizon: int, **changes: Any) -> NightReport:
-        config = self.config.model_copy(update={"batch": self.config.batch.model_copy(update=changes)})
-        return run_night(self.lake, self.store, config, horizon, say=lambda stage: None)
+    def night(self, horizon: int, lake_only: bool = False, **gate: Any) -> NightReport:
+        changed = self.config.batch.gate.model_copy(update=gate)
+        config = self.config.model_copy(update={"batch": self.config.batch.model_copy(update={"gate": changed})})
+        return run_night(self.lake, self.store, config, horizon, lambda stage: None, lake_only)
 
-    def killed_at(self, step: str, horizon: int, **changes: Any) -> None:
+    def killed_at(self, step: str, horizon: int, **gate: Any) -> None:
         with pytest.raises(Killed):
-            replace(self, store=DyingStore(self.store, step)).night(horizon, **changes)
+            replace(self, store=DyingStore(self.store, step)).night(horizon, **gate)
 
     def entities(self, generation: int) -> list[str]:
         suffix = f"}}:g:{generation}"
@@ -189,7 +195,7 @@ def again(place: Place, second: Night) -> Night:
 
 
 def test_the_pointer_shows_the_first_generation(first: Night) -> None:
-    assert first.pointer == Generations(current=1, current_horizon=HORIZON)
+    assert first.pointer == Generations(current=1, current_horizon=HORIZON, epoch=1)
 
 
 def test_every_user_with_an_event_has_a_profile_and_every_title_with_a_post(place: Place, first: Night) -> None:
@@ -258,7 +264,7 @@ def test_the_lake_holds_the_generation_s_models_and_report(place: Place, first: 
 def test_every_key_expires_but_the_pointer_and_the_clock(place: Place, second: Night) -> None:
     keys = list(place.store.redis.scan_iter(count=1000))
     lasting = {key for key in keys if place.store.redis.ttl(key) == -1}
-    assert lasting == {b"la:gen", b"la:clock"}
+    assert lasting == {b"la:gen", b"la:numbers", b"la:clock"}
     days = place.config.store.ttl_days
     assert all((days - 1) * 86400 < place.store.redis.ttl(key) <= days * 86400 for key in set(keys) - lasting)
 
@@ -299,7 +305,7 @@ def test_the_last_moment_before_the_horizon_is_known(place: Place, first: Night)
 
 def test_a_later_night_is_the_next_generation_and_keeps_the_one_before(place: Place, second: Night) -> None:
     assert (second.report.generation, second.report.published) == (2, True)
-    assert second.pointer == Generations(2, LATER, 1, HORIZON)
+    assert second.pointer == Generations(2, LATER, 1, HORIZON, epoch=2)
     assert place.store.event_now() == LATER
 
 
@@ -362,22 +368,77 @@ def measure(table: FidelityTable, use_case: Any, layer: Any, lag: int) -> Measur
 
 @pytest.mark.parametrize(
     ("horizon", "reason"),
-    [(EARLY - DAY, "no user has an event before the horizon"), (EARLY, "1 users, fewer than batch.min_users = 20")],
-    ids=["nobody before the horizon", "fewer users than the floor"],
+    [
+        (EARLY - DAY, "no user has an event before the horizon"),
+        (EARLY, "1 users, fewer than batch.gate.min_users = 20"),
+        (LATER + 5 * DAY, "120 hours earlier, more than batch.gate.max_silence_hours = 96: ingest what is missing"),
+    ],
+    ids=["nobody before the horizon", "fewer users than the floor", "days without an event"],
 )
-def test_a_refused_night_says_why_and_changes_nothing(place: Place, first: Night, horizon: int, reason: str) -> None:
+def test_a_refused_night_says_why_and_changes_nothing(place: Place, again: Night, horizon: int, reason: str) -> None:
     pointer, generations, keys = place.store.generations(), place.generations(), place.store.redis.dbsize()
     with pytest.raises(RefusedError, match=reason):
-        place.night(horizon)
+        place.night(horizon, lake_only=horizon < LATER)
     assert (place.store.generations(), place.generations(), place.store.redis.dbsize()) == (pointer, generations, keys)
 
 
-def test_a_night_killed_at_the_flip_keeps_its_number(place: Place, again: Night) -> None:
-    place.killed_at("flip", EARLY, min_users=1)
+def test_a_night_that_would_take_readers_back_is_refused(place: Place, again: Night) -> None:
+    with pytest.raises(RefusedError, match=r"generation 2 at 2016-03-04T.* is in service.*--lake-only"):
+        place.night(HORIZON)
     assert place.store.generations() == again.pointer
-    assert place.entities(3) == ["u:pioneer"]
-    assert generation_number(place.lake, EARLY) == 3
-    assert generation_number(place.lake, LATER) == 2
+
+
+def test_a_night_that_is_caught_up_is_in_the_lake_alone(place: Place, again: Night) -> None:
+    report = place.night(EARLY, lake_only=True, min_users=1)
+    assert (report.published, report.users) == (False, 1)
+    assert place.store.generations() == again.pointer
+    assert place.entities(report.generation) == []
+    assert place.generations() == [1, 2, report.generation]
+
+
+def test_half_the_users_missing_is_refused(place: Place, again: Night) -> None:
+    with changed_events(place, lambda events: events.where(F.xxhash64("user_id") % 2 == 0)):
+        with pytest.raises(RefusedError, match=r"users, less than batch.gate.min_share = 0.7 of the 143 in service"):
+            place.night(LATER + DAY)
+        assert place.store.generations() == again.pointer
+
+
+def test_shuffled_labels_are_refused_and_the_model_in_service_stays(place: Place, again: Night) -> None:
+    """What the accounts say of who cancels is lost: the night goes on with the churn model that is in service."""
+    churn = Bar(baselines={"base_rate": "above"}, min_cases=10, criteria={})
+    assert place.night(LATER, churn=churn).verdicts["churn"].accepted
+    with changed_events(place, lambda events: events.withColumn("user_id", shuffled_where_cancelled())):
+        report = place.night(LATER + DAY, churn=churn)
+    assert "baseline base_rate: gain" in report.verdicts["churn"].reasons()
+    number = report.generation
+    assert place.store.generations() == Generations(number, LATER + DAY, 2, LATER, epoch=3)
+    assert report.trained_in["churn"] == 2
+    assert encoded(place.models(number).churn) == encoded(place.models(2).churn)
+    versions = {record.use_case: record.model_version for said in content(place, number).records.values()
+                for record in said}  # fmt: skip
+    assert versions == report.trained_in
+    assert report.fidelity.measures["churn"] == again.report.fidelity.measures["churn"]
+
+
+def encoded(model: ChurnModel | None) -> bytes:
+    """Models hold arrays, which do not compare."""
+    return encode_models(Models(generation=0, horizon=0, churn=model))
+
+
+@contextmanager
+def changed_events(place: Place, change: Transform) -> Iterator[None]:
+    """Other events in silver, for a while."""
+    before = place.lake.read(EVENTS).collect()
+    place.lake.replace_where(place.lake.read(EVENTS).transform(change), EVENTS, "true")
+    yield
+    place.lake.replace_where(place.lake.spark.createDataFrame(before, EVENTS.schema), EVENTS, "true")
+
+
+def shuffled_where_cancelled() -> Column:
+    """As many customers cancel, but others, whatever their contract."""
+    number = F.substring("user_id", 2, 2).cast("int")
+    other = F.format_string("c%02d", F.pmod(number * 7 + 11, F.lit(80)))
+    return F.when(F.col("event_type") == "cancel", other).otherwise(F.col("user_id"))
 
 
 def test_models_of_the_backtest_know_a_user_s_share_of_what_was_seen_however_much_was_searched(

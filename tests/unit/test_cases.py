@@ -53,7 +53,8 @@ def models(small: Models) -> Models:
     # log(1 + titles): up to 15 titles are nearest to 7, from 16 on to 31.
     segment = SegmentModel(
         name="kmeans", version=2, features=["titles"], mean=np.zeros(1), scale=np.ones(1),
-        centres=np.array([[math.log(8)], [math.log(32)]]), names=["few", "many"], sizes=[9, 3], popular=[[], []],
+        centres=np.array([[math.log(8)], [math.log(32)]]), numbers=[0, 1], names=["few", "many"],
+        sizes=[9, 3], popular=[[], []],
     )  # fmt: skip
     return msgspec.structs.replace(small, recommend=recommend, segment=segment)
 
