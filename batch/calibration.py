@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
-from sklearn.metrics import average_precision_score, roc_auc_score
 
+from batch.classification import calibration_error, ranking
 from batch.feature_vectors import Floats
 from lambda_arch.models import CurvePoint
 from lambda_arch.recipes import Costs
 
-BINS = 10
 CUTOFFS = np.linspace(0, 1, 101)
 _FLOOR = 1e-6
 
@@ -46,8 +45,7 @@ def measures(probability: Floats, happened: Floats) -> dict[str, float]:
     """Minus log-loss, areas under the ROC and the precision-recall curve, expected calibration error."""
     found = {
         "minus_log_loss": float(minus_log_losses(probability, happened).mean()),
-        "auc": float(roc_auc_score(happened, probability)),
-        "pr_auc": float(average_precision_score(happened, probability)),
+        **ranking(probability, happened),
         "calibration_error": calibration_error(probability, happened),
     }
     return {name: round(value, 6) for name, value in found.items()}
@@ -56,13 +54,6 @@ def measures(probability: Floats, happened: Floats) -> dict[str, float]:
 def minus_log_losses(probability: Floats, happened: Floats) -> Floats:
     """Each one's logarithm of the probability given to what happened."""
     return np.log(np.maximum(_FLOOR, np.where(happened > 0, probability, 1 - probability)))
-
-
-def calibration_error(probability: Floats, happened: Floats) -> float:
-    """Expected calibration error over ten bins of equal width (Naeini, Cooper, Hauskrecht 2015)."""
-    number = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
-    apart = np.bincount(number, weights=probability - happened, minlength=BINS)
-    return float(np.abs(apart).sum() / len(probability))
 
 
 def cost_curve(probability: Floats, happened: Floats, costs: Costs) -> list[CurvePoint]:

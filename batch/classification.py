@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
 from batch.bootstrap import Floats
@@ -32,6 +35,6 @@ def calibration_error(probability: Floats, happened: Floats) -> float:
     return float(np.abs(apart).sum() / len(probability))
 
 
-def macro_f1(told: Floats, happened: Floats) -> float:
+def macro_f1(told: NDArray[Any], happened: NDArray[Any]) -> float:
     """Mean of the F1 of every class that was told or happened."""
     return float(f1_score(happened, told, average="macro", zero_division=0))

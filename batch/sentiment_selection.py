@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from batch.classification import macro_f1
 from batch.classifiers import fitted, read_out, title_part
 from batch.lexicon import sentiment_baselines
 from batch.selection import Selection, Trial
@@ -66,13 +67,9 @@ def whole_folds(labelled: DataFrame, folds: int, classes: int) -> list[Column]:
     ]
 
 
-def measures(labels: NDArray[np.int64], said: NDArray[np.int64], classes: int) -> dict[str, float]:
+def measures(labels: NDArray[np.int64], said: NDArray[np.int64]) -> dict[str, float]:
     """Accuracy, and the mean of the classes' F1."""
-    f1 = []
-    for number in range(classes):
-        right = int(((labels == number) & (said == number)).sum())
-        f1.append(2 * right / max(1, int((labels == number).sum() + (said == number).sum())))
-    return {"accuracy": round(float((labels == said).mean()), 6), "macro_f1": round(float(np.mean(f1)), 6)}
+    return {"accuracy": round(float((labels == said).mean()), 6), "macro_f1": round(macro_f1(said, labels), 6)}
 
 
 def _trials(
@@ -116,7 +113,7 @@ def _trial(candidate: Sentiment, folds: Sequence[Told]) -> Trial:
     labels = np.concatenate([fold.labels for fold in folds])
     probabilities = np.concatenate([fold.probabilities for fold in folds])
     given = probabilities[np.arange(len(labels)), labels]
-    metrics = measures(labels, probabilities.argmax(axis=1), probabilities.shape[1])
+    metrics = measures(labels, probabilities.argmax(axis=1))
     metrics["minus_log_loss"] = round(float(np.log(np.maximum(given, _FLOOR)).mean()), 6)
     tried = {"min_count": candidate.min_count, "buckets": candidate.buckets, **candidate.learner.model_dump()}
     seconds = round(sum(fold.seconds for fold in folds), 2)
@@ -132,7 +129,7 @@ def _baseline_trials(labelled: DataFrame, shares: Mapping[str, float]) -> list[T
     told = {name: np.array([number[feeling] for feeling in guessed[name].to_pylist()]) for name in _GUESSES.names}
     labels, trials = told["feeling"], []
     for name in ("vader", "majority"):
-        metrics = measures(labels, told[name], len(shares))
+        metrics = measures(labels, told[name])
         trials.append(Trial(name, {}, metrics, _error(metrics["accuracy"], len(labels)), seconds))
     return trials
 

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from lambda_arch.clock import parse_rfc3339
 from lambda_arch.lake import GENERATIONS, Lake
 from lambda_arch.models import Models, decode_models
-from lambda_arch.records import USE_CASES, UseCase
+from lambda_arch.records import UseCase
 
 
 class NoGenerationError(ValueError):
@@ -34,8 +34,7 @@ class Stored:
 
     def trained_in(self) -> dict[UseCase, int]:
         """The generation in which each model in service was trained."""
-        models = self.models()
-        return {name: model.version for name in USE_CASES if (model := getattr(models, name)) is not None}
+        return {name: model.version for name, model in self.models().in_service().items()}
 
 
 def stored(lake: Lake, number: int) -> Stored:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from batch.calibration import calibration_error, cheapest, cost_curve, cross_calibrated, platt
+from batch.calibration import cheapest, cost_curve, cross_calibrated, platt
+from batch.classification import calibration_error
 from lambda_arch.recipes import Costs
 
 CHANCE = np.random.default_rng(20160101)
