@@ -90,7 +90,6 @@ def _night(
         conform_bronze(lake, config)
     number = generation_number(store, published(lake), horizon)
     incumbent = before(lake, horizon) if lake_only else in_service(lake, pointer, number)
-    earlier_models = incumbent.models if incumbent else None
     with stages("features"):
         known = known_before(lake, horizon, config.features.history_limit)
         users, data = admitted_users(known, incumbent, config.batch.gate), sources(lake, known)
@@ -98,7 +97,7 @@ def _night(
     with stages("select"):
         selected = select(earlier, config.batch)
     with stages("train"):
-        models = trained(everything(known, config), selected.settings, number, earlier_models)
+        models = trained(everything(known, config), selected.settings, number, incumbent.models if incumbent else None)
     with stages("backtest"):
         twins = trained(earlier, selected.settings, number)
         judged = backtest(known, twins, incumbent.twins if incumbent else None, config)
@@ -112,14 +111,13 @@ def _night(
         if not lake_only:
             _publish(store, config, tonight, scored)
     changed = not lake_only and pointer.current != number
-    report = msgspec.structs.replace(
-        _report(tonight, verdicts, users, titles, selected, stages.seconds, changed),
-        evidence=judged.evidence, data=data, settings=selected.settings.model_dump(mode="json"),
+    report = _report(
+        tonight, selected, stages.seconds,
+        published=changed, users=users, titles=titles, verdicts=verdicts, evidence=judged.evidence, data=data,
     )  # fmt: skip
     with stages("flip"):
         lease.check()
-        _record(lake, tonight, report)
-        store.put_report(number, msgspec.json.encode(report))
+        _record(lake, store, tonight, report)
         if not lake_only:
             store.advance_clock(horizon)
             store.flip(number, horizon)
@@ -185,35 +183,29 @@ def _publish(store: Store, config: Config, tonight: Candidate, scored: DataFrame
     store.put_models(tonight.models, tonight.fidelity)
 
 
-def _record(lake: Lake, tonight: Candidate, report: NightReport) -> None:
+def _record(lake: Lake, store: Store, tonight: Candidate, report: NightReport) -> None:
+    told = msgspec.json.encode(report)
     row: dict[str, Any] = {
         "generation": report.generation,
         "horizon": report.horizon,
         "run_id": lake.run_id,
-        "report": msgspec.json.encode(report).decode(),
+        "report": told.decode(),
         "models": bytearray(encode_models(tonight.models)),
         "twins": bytearray(encode_models(tonight.twins)),
         "fidelity": msgspec.json.encode(tonight.fidelity).decode(),
     }
     frame = lake.spark.createDataFrame([row], GENERATIONS.schema)
     lake.replace_where(frame, GENERATIONS, f"generation = {report.generation}")
+    store.put_report(report.generation, told)
 
 
-def _report(
-    tonight: Candidate,
-    verdicts: dict[UseCase, Verdict],
-    users: int,
-    titles: int,
-    selected: Selected,
-    seconds: dict[str, float],
-    published: bool,
-) -> NightReport:
+def _report(tonight: Candidate, selected: Selected, seconds: dict[str, float], **told: Any) -> NightReport:
     models = tonight.models
     in_service = models.in_service()
     return NightReport(
-        generation=models.generation, horizon=rfc3339(models.horizon), published=published, users=users,
-        titles=titles, models={use_case: model.name for use_case, model in in_service.items()},
-        trained_in={use_case: model.version for use_case, model in in_service.items()}, verdicts=verdicts,
-        trials=selected.trials, reasons=selected.reasons, features=feature_rows(models), fidelity=tonight.fidelity,
-        seconds=seconds,
+        generation=models.generation, horizon=rfc3339(models.horizon),
+        models={use_case: model.name for use_case, model in in_service.items()},
+        trained_in={use_case: model.version for use_case, model in in_service.items()},
+        trials=selected.trials, reasons=selected.reasons, settings=selected.settings.model_dump(mode="json"),
+        features=feature_rows(models), fidelity=tonight.fidelity, seconds=seconds, **told,
     )  # fmt: skip
