@@ -12,7 +12,7 @@ from batch.calibration import cheapest, cost_curve, cross_calibrated, measures, 
 from batch.feature_vectors import Floats
 from batch.known import Known
 from batch.logistic import Rows, fitted, nothing_to_learn, out_of_fold, rows_of
-from batch.selection import Selection, Trial
+from batch.selection import Selection, Trial, best_first
 from batch.usefulness import churn_uses
 from lambda_arch.clock import DAY
 from lambda_arch.config import Config
@@ -63,10 +63,7 @@ def select_churn(accounts: DataFrame, settings: Churn) -> Selection[Churn]:
         seconds = round((time.monotonic() - begun) / len(candidates), 2)
     finally:
         rows.frame.unpersist()
-    trials = [_trial(*found, rows, seconds) for found in zip(candidates, told, strict=True)]
-    best = max(range(len(candidates)), key=lambda number: (trials[number].metrics["minus_log_loss"], -number))
-    others = [trial for number, trial in enumerate(trials) if number != best]
-    return Selection(candidates[best], (trials[best], *others))
+    return best_first(candidates, [_trial(*found, rows, seconds) for found in zip(candidates, told, strict=True)])
 
 
 def train_churn(

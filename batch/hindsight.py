@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import msgspec
@@ -16,7 +15,7 @@ from pyspark.sql import functions as F
 from batch.baselines import recommend_baselines
 from batch.cases import ndcg
 from batch.recommend import seen_titles, train_recommend
-from batch.selection import Selection, Trial
+from batch.selection import Selection, Trial, side_by_side
 from lambda_arch.models import FoldIn, RecommendModel
 from lambda_arch.recipes import Recommend
 from lambda_arch.schemas import Transform
@@ -98,9 +97,8 @@ def _compared(seen: DataFrame, viewers: Hindsight, candidates: list[Recommend], 
         trained_in = time.monotonic() - begun
         return [(one, _trial(one, model, viewers, trained_in)) for one in group] if model else []
 
-    # Stages of a small ALS leave cores idle; as many are trained at a time as there are.
-    with ThreadPoolExecutor(seen.sparkSession.sparkContext.defaultParallelism) as pool:
-        found = [pair for pairs in pool.map(trials_of, _sharing_als(candidates)) for pair in pairs]
+    groups = side_by_side(seen.sparkSession, trials_of, _sharing_als(candidates))
+    found = [pair for pairs in groups for pair in pairs]
     best_first = sorted(found, key=lambda pair: (-pair[1].metrics["ndcg@10"], candidates.index(pair[0])))
     return Selection(best_first[0][0], (*(trial for _, trial in best_first), *_baseline_trials(seen, viewers)))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from batch.feature_vectors import Floats, feature_names, matrix, with_vectors
+from batch.selection import side_by_side
 from lambda_arch.recipes import Churn
 
 ITERATIONS = 100
@@ -96,8 +96,7 @@ def out_of_fold(rows: Rows, candidates: Sequence[Churn]) -> list[Floats]:
     """Per candidate the log odds of every customer, by the fit that has not seen them; fits run side by side."""
     folds = np.unique(rows.folds).tolist()
     asked = [(candidate, fold) for candidate in candidates for fold in folds]
-    with ThreadPoolExecutor(rows.frame.sparkSession.sparkContext.defaultParallelism) as threads:
-        lines = list(threads.map(lambda at: fitted(rows, *at), asked))
+    lines = side_by_side(rows.frame.sparkSession, lambda at: fitted(rows, *at), asked)
     found = []
     for number in range(len(candidates)):
         told = np.empty(len(rows.labels))

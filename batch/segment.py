@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ from pyspark.sql import functions as F
 from batch.feature_vectors import Floats, feature_names, matrix, with_vectors
 from batch.lasting import Centres, lasting
 from batch.recommend import seen_titles
-from batch.selection import Selection, Trial
+from batch.selection import Selection, Trial, best_first, side_by_side
 from batch.usefulness import segment_uses
 from lambda_arch.models import SegmentModel
 from lambda_arch.recipes import Segment
@@ -79,11 +78,8 @@ def select_segment(profiles: DataFrame, horizon: int, settings: Segment, seed: i
         return Selection(candidates[0], reason=reason)
     if len(candidates) == 1:
         return Selection(candidates[0])
-    with ThreadPoolExecutor(profiles.sparkSession.sparkContext.defaultParallelism) as threads:
-        trials = list(threads.map(lambda candidate: _trial(viewers, candidate, seed), possible))
-    best = max(range(len(possible)), key=lambda number: (trials[number].metrics["silhouette"], -number))
-    others = [trial for number, trial in enumerate(trials) if number != best]
-    return Selection(possible[best], (trials[best], *others))
+    trials = side_by_side(profiles.sparkSession, lambda candidate: _trial(viewers, candidate, seed), possible)
+    return best_first(possible, trials)
 
 
 def train_segment(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from pyspark.sql import functions as F
 from batch.classification import macro_f1
 from batch.classifiers import fitted, read_out, title_part
 from batch.lexicon import sentiment_baselines
-from batch.selection import Selection, Trial
+from batch.selection import Selection, Trial, best_first, side_by_side
 from batch.sentiment import class_shares, documents, nothing_to_learn
 from lambda_arch.models import SentimentModel
 from lambda_arch.posts import FEELINGS
@@ -47,9 +46,7 @@ def select_sentiment(labelled: DataFrame, settings: Sentiment) -> Selection[Sent
     if not folds:
         return Selection(candidates[0])
     trials = _trials(labelled, shares, candidates, folds)
-    best = max(range(len(candidates)), key=lambda number: (trials[number].metrics["accuracy"], -number))
-    others = [trial for number, trial in enumerate(trials) if number != best]
-    return Selection(candidates[best], (trials[best], *others, *_baseline_trials(labelled, shares)))
+    return best_first(candidates, trials, _baseline_trials(labelled, shares))
 
 
 def whole_folds(labelled: DataFrame, folds: int, classes: int) -> list[Column]:
@@ -80,8 +77,7 @@ def _trials(
         frame.count()  # before the threads: each would fill the cache
     rounds = [(candidate, fold) for candidate in candidates for fold in folds]
     try:
-        with ThreadPoolExecutor(labelled.sparkSession.sparkContext.defaultParallelism) as threads:
-            told = list(threads.map(lambda at: _told(tokenised[at[0].buckets], shares, *at), rounds))
+        told = side_by_side(labelled.sparkSession, lambda at: _told(tokenised[at[0].buckets], shares, *at), rounds)
     finally:
         for frame in tokenised.values():
             frame.unpersist()
