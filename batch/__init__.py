@@ -7,5 +7,5 @@ at a horizon; `recommend`, `segment`,
 segments; `classifiers`, `sentiment_selection` and `lexicon` for sentiment); `backtest` measures fidelity and evidence
 (`replay`, `cases`, `panel`, `bootstrap`, `lags`, `evidence`; `fidelity_plot` draws it); `gate` judges, `incumbent` is
 what stays where it refuses; `publish` writes (`wire`: as bytes of the store's protocol); `aftermath` tells the registry
-(`tracking`) and writes the `report`.
+(`tracking`) and writes the `report`, with what `plots` has in it as `svg`.
 """

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from batch.classification import calibration_error, ranking
+from batch.classification import calibration_error, ranking, reliability
 from batch.feature_vectors import Floats
 from lambda_arch.models import CurvePoint
 from lambda_arch.recipes import Costs
@@ -46,7 +46,7 @@ def measures(probability: Floats, happened: Floats) -> dict[str, float]:
     found = {
         "minus_log_loss": float(minus_log_losses(probability, happened).mean()),
         **ranking(probability, happened),
-        "calibration_error": calibration_error(probability, happened),
+        "calibration_error": calibration_error(reliability(probability, happened)),
     }
     return {name: round(value, 6) for name, value in found.items()}
 

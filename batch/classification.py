@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
@@ -11,6 +13,14 @@ from sklearn.metrics import average_precision_score, f1_score, precision_score, 
 from batch.bootstrap import Floats
 
 BINS = 10
+
+
+class Bin(msgspec.Struct, frozen=True):
+    """Those who were given about the same probability: its mean, the share of them to whom it happened, how many."""
+
+    predicted: float
+    happened: float
+    count: int
 
 
 def ranking(probability: Floats, happened: Floats) -> dict[str, float]:
@@ -28,11 +38,24 @@ def calls(probability: Floats, happened: Floats, cutoff: float) -> dict[str, flo
     return {"precision": float(precision), "recall": float(recall_score(happened, called, zero_division=0))}
 
 
-def calibration_error(probability: Floats, happened: Floats) -> float:
-    """Expected calibration error over ten bins of equal width (Naeini, Cooper, Hauskrecht 2015)."""
+def reliability(probability: Floats, happened: Floats) -> tuple[Bin, ...]:
+    """Ten bins of equal width by probability, those that have anybody."""
     number = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
-    apart = np.bincount(number, weights=probability - happened, minlength=BINS)
-    return float(np.abs(apart).sum() / len(probability))
+    counts = np.bincount(number, minlength=BINS)
+    told, came = (
+        np.bincount(number, weights=of, minlength=BINS) / np.maximum(counts, 1) for of in (probability, happened)
+    )
+    return tuple(
+        Bin(round(float(told[bin_]), 6), round(float(came[bin_]), 6), int(counts[bin_]))
+        for bin_ in np.flatnonzero(counts)
+    )
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """Expected calibration error: how far told and happened lie apart (Naeini, Cooper, Hauskrecht 2015)."""
+    return sum(found.count * abs(found.predicted - found.happened) for found in bins) / sum(
+        found.count for found in bins
+    )
 
 
 def macro_f1(told: NDArray[Any], happened: NDArray[Any]) -> float:

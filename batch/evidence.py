@@ -9,7 +9,7 @@ import numpy as np
 
 from batch.bootstrap import clustered, interval
 from batch.cases import INCUMBENT, POST
-from batch.classification import calibration_error, calls, macro_f1, ranking
+from batch.classification import Bin, calibration_error, calls, macro_f1, ranking, reliability
 from batch.lags import Bootstrap, of_a_layer
 from batch.panel import Panel
 from lambda_arch.fidelity import METRICS
@@ -35,7 +35,8 @@ class Rival(msgspec.Struct, frozen=True):
 class Evidence(msgspec.Struct, frozen=True):
     """A use case's challenger: its value by the use case's metric (higher is better) and the number of cases.
 
-    `measures` are further figures, for criteria of the configuration.
+    `measures` are further figures, for criteria of the configuration; `calibration` is of probabilities, where there
+    are any.
     """
 
     metric: str
@@ -44,6 +45,7 @@ class Evidence(msgspec.Struct, frozen=True):
     baselines: tuple[Rival, ...] = ()
     incumbent: Rival | None = None
     measures: dict[str, float] = {}
+    calibration: tuple[Bin, ...] = ()
 
 
 def evidence_of(use_case: UseCase, panel: Panel, twins: Models, bootstrap: Bootstrap) -> Evidence | None:
@@ -64,6 +66,7 @@ def evidence_of(use_case: UseCase, panel: Panel, twins: Models, bootstrap: Boots
         baselines=tuple(against.values()),
         incumbent=incumbent,
         measures={name: _rounded(value) for name, value in _MEASURES[use_case](asked, twins).items()},
+        calibration=_bins(asked),
     )
 
 
@@ -76,6 +79,12 @@ def _rival(panel: Panel, name: str, bootstrap: Bootstrap) -> Rival:
     return Rival(called, *map(_rounded, (theirs.mean(), gains.mean(), low, high)))
 
 
+def _bins(panel: Panel) -> tuple[Bin, ...]:
+    """Of the probabilities among the facts; none without them."""
+    told = panel.facts.get("probability")
+    return () if told is None else reliability(told, panel.facts["happened"])
+
+
 def _of_recommend(panel: Panel, twins: Models) -> dict[str, float]:
     """Recall, and the share of the titles known to the model that anybody was recommended."""
     known = len(twins.recommend.titles) if twins.recommend else 1
@@ -86,7 +95,7 @@ def _of_recommend(panel: Panel, twins: Models) -> dict[str, float]:
 def _of_churn(panel: Panel, twins: Models) -> dict[str, float]:
     told, happened = panel.facts["probability"], panel.facts["happened"]
     at_cutoff = calls(told, happened, twins.churn.cutoff) if twins.churn else {}
-    return {**ranking(told, happened), "calibration_error": calibration_error(told, happened), **at_cutoff}
+    return {**ranking(told, happened), "calibration_error": calibration_error(_bins(panel)), **at_cutoff}
 
 
 def _of_segment(panel: Panel, twins: Models) -> dict[str, float]:

@@ -1,106 +1,112 @@
-"""Line plots as SVG: in a page or as a file, in light or dark as the reader's system has it."""
+"""What a night plots, as points: fidelity by lag, candidates by setting, churn's calibration and cutoff.
+
+`svg` draws it for the page and the registry, `fidelity_plot` into a file of any kind.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from html import escape
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-WIDTH, HEIGHT = 460, 290
-LEFT, RIGHT, TOP, BOTTOM = 56, 14, 54, 46
-# Told apart by those who do not see all colours, too (Okabe and Ito 2008).
-STYLE = (
-    ".plot{font:12px system-ui,sans-serif;--ink:#333;--soft:#ddd;--c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#7d7d7d}"
-    "@media(prefers-color-scheme:dark){.plot{--ink:#ddd;--soft:#444;--c0:#56b4e9;--c1:#e69f00;--c2:#2bc59b;--c3:#aaa}}"
-    ".plot text{fill:var(--ink)}.plot .grid{stroke:var(--soft)}.plot path,.plot .error{fill:none;stroke-width:2}"
-    + "".join(f".plot .s{n}{{stroke:var(--c{n})}}.plot circle.s{n}{{fill:var(--c{n})}}" for n in range(4))
-)
+import msgspec
+
+from lambda_arch.fidelity import BUCKETS, METRICS, FidelityTable, Measure
+from lambda_arch.records import UseCase
+
+LAYERS = ("batch", "speed")
+# Lines stand side by side by so much of the way between two lags: layers that are equal would hide each other.
+BESIDE = 0.06
 
 
 class Line(NamedTuple):
-    """Points in order of x; errors, where there are any, one per point and to both sides."""
+    """Points in order of x; errors, where there are any, one per point and to both sides.
+
+    `hollow`: which points are not wholly of their own cases; `aside`: whether the line is only to compare with.
+    """
 
     name: str
     points: Sequence[tuple[float, float]]
     errors: Sequence[float] = ()
+    hollow: Sequence[bool] = ()
+    aside: bool = False
 
 
-class _Scale(NamedTuple):
-    low: float
-    high: float
-    start: float
-    end: float
+class Plot(NamedTuple):
+    """Lines over one axis; with `names` x counts them (0, 1, …)."""
 
-    def at(self, value: float) -> float:
-        share = (value - self.low) / (self.high - self.low or 1.0)
-        return round(self.start + share * (self.end - self.start), 1)
+    title: str
+    lines: Sequence[Line]
+    x_label: str
+    y_label: str
+    names: Sequence[str] = ()
 
 
-def line_plot(title: str, lines: Sequence[Line], x_label: str, y_label: str, names: Sequence[str] = ()) -> str:
-    """The plot; with `names` x counts them (0, 1, …), and they are written below the axis. Empty without a point."""
-    xs = [x for line in lines for x, _ in line.points]
-    if not xs:
-        return ""
-    low, high = _bounds(lines)
-    across = (
-        _Scale(-0.3, len(names) - 0.7, LEFT, WIDTH - RIGHT) if names else _Scale(min(xs), max(xs), LEFT, WIDTH - RIGHT)
-    )
-    ticks = _ticks(low, high)
-    up = _Scale(min(low, ticks[0]), max(high, ticks[-1]), HEIGHT - BOTTOM, TOP)
-    below = list(enumerate(names)) if names else [(x, f"{x:g}") for x in _ticks(across.low, across.high)]
-    parts = [
-        *(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up.at(y)}" y2="{up.at(y)}"/>' for y in ticks),
-        *(_text(LEFT - 6, up.at(y) + 4, f"{y:g}", "end") for y in ticks),
-        *(_text(across.at(x), HEIGHT - BOTTOM + 18, name, "middle") for x, name in below),
-        *(part for number, line in enumerate(lines) for part in _drawn(line, number % 4, across, up)),
-        *_legend(lines),
-        _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x_label, "middle"),
-        _text(10, 18, y_label, "start"),
+def plots_of(use_case: UseCase, told: Mapping[str, Any]) -> dict[str, Plot]:
+    """A use case's plots by name, those that there are; `told` is a night's report."""
+    shown = told.get("evidence", {}).get(use_case, {})
+    found = {
+        "fidelity": fidelity(use_case, msgspec.convert(told["fidelity"], FidelityTable)),
+        **_candidates(use_case, told.get("trials", {}).get(use_case, [])),
+        "calibration": _calibration(use_case, shown.get("calibration", [])),
+        **(_cutoffs(told.get("curve", [])) if use_case == "churn" else {}),
+    }
+    return {name: plot for name, plot in found.items() if any(line.points for line in plot.lines)}
+
+
+def fidelity(use_case: UseCase, table: FidelityTable) -> Plot:
+    """Every layer's and baseline's measure by how many events of the entity it has not seen; hollow: borrowed."""
+    layers = table.measures.get(use_case, {})
+    ordered = sorted(layers, key=lambda name: (name not in LAYERS, name))
+    lines = [
+        _by_lag(name, layers[name], BESIDE * (number - (len(layers) - 1) / 2)) for number, name in enumerate(ordered)
     ]
-    return (
-        f'<svg class="plot" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(title)}"><style>{STYLE}</style>{"".join(parts)}</svg>'
+    return Plot(f"{use_case}: fidelity by lag", lines, "events that batch has not seen", METRICS[use_case], BUCKETS)
+
+
+def tried_settings(trials: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The settings in which the candidates that have them differ, in their order."""
+    names = dict.fromkeys(name for trial in trials for name in trial["settings"])
+    told = {name: [trial["settings"][name] for trial in trials if name in trial["settings"]] for name in names}
+    return [name for name, values in told.items() if any(value != values[0] for value in values)]
+
+
+def _by_lag(name: str, measures: Mapping[str, Measure], beside: float) -> Line:
+    shown = [(BUCKETS.index(bucket) + beside, measures[bucket]) for bucket in BUCKETS if bucket in measures]
+    return Line(
+        name,
+        points=[(place, measure.value) for place, measure in shown],
+        errors=[measure.standard_error for _, measure in shown],
+        hollow=[bool(measure.borrowed) for _, measure in shown],
+        aside=name not in LAYERS,
     )
 
 
-def _bounds(lines: Sequence[Line]) -> tuple[float, float]:
-    """Of all points with their errors."""
-    spans = [
-        (y - error, y + error)
-        for line in lines
-        for (_, y), error in zip(line.points, line.errors or [0.0] * len(line.points), strict=True)
-    ]
-    return min(low for low, _ in spans), max(high for _, high in spans)
+def _candidates(use_case: UseCase, trials: Sequence[Mapping[str, Any]]) -> dict[str, Plot]:
+    """The deciding metric by the one setting that was tried, if it is a number: silhouette by k, say."""
+    alike = [trial for trial in trials if trial["name"] == trials[0]["name"]]
+    tried = tried_settings(alike)
+    if len(tried) != 1 or type(alike[0]["settings"][tried[0]]) not in (int, float):
+        return {}
+    [setting], metric = tried, next(iter(alike[0]["metrics"]))
+    found = sorted((trial["settings"][setting], trial["metrics"][metric], trial["standard_error"]) for trial in alike)
+    line = Line("candidates", [(x, y) for x, y, _ in found], [error for _, _, error in found])
+    name = f"{metric} by {setting}"
+    return {name: Plot(f"{use_case}: {name}", [line], setting, metric)}
 
 
-def _ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers that cover the span."""
-    span = high - low or abs(high) or 1.0
-    rough = span / about
-    unit = 10.0 ** math.floor(math.log10(rough))
-    step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(number * step, 10) for number in range(first, last + 1)]
+def _calibration(use_case: UseCase, bins: Sequence[Mapping[str, float]]) -> Plot:
+    """The share that happened by the probability told, in bins; on the dotted line both are the same."""
+    points = [(found["predicted"], found["happened"]) for found in bins]
+    errors = [(share * (1 - share) / found["count"]) ** 0.5 for (_, share), found in zip(points, bins, strict=True)]
+    lines = [Line("tonight's model", points, errors), Line("as told", [(0.0, 0.0), (1.0, 1.0)], aside=True)]
+    return Plot(f"{use_case}: calibration", lines if points else [], "probability told", "share that happened")
 
 
-def _drawn(line: Line, number: int, across: _Scale, up: _Scale) -> list[str]:
-    at = [(across.at(x), up.at(y)) for x, y in line.points]
-    path = "M" + "L".join(f"{x} {y}" for x, y in at)
-    spans = [(across.at(x), up.at(y - e), up.at(y + e)) for (x, y), e in zip(line.points, line.errors, strict=False)]
-    errors = [f'<line class="error s{number}" x1="{x}" x2="{x}" y1="{low}" y2="{high}"/>' for x, low, high in spans]
-    dots = [f'<circle class="s{number}" cx="{x}" cy="{y}" r="3"/>' for x, y in at] if len(at) <= 30 else []
-    return [f'<path class="s{number}" d="{path}"/>', *errors, *dots]
-
-
-def _legend(lines: Sequence[Line]) -> list[str]:
-    parts, x = [], LEFT
-    for number, line in enumerate(lines):
-        parts.append(f'<circle class="s{number % 4}" cx="{x}" cy="34" r="4"/>')
-        parts.append(_text(x + 10, 38, line.name, "start"))
-        x += 34 + 7 * len(line.name)
-    return parts
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
+def _cutoffs(curve: Sequence[Mapping[str, float]]) -> dict[str, Plot]:
+    """What a person who moves the cutoff would get."""
+    pairs = sorted((point["recall"], point["precision"]) for point in curve)
+    costs = [(point["cutoff"], point["cost"]) for point in curve]
+    return {
+        "precision-recall": Plot("churn: precision by recall", [Line("precision", pairs)], "recall", "precision"),
+        "cost": Plot("churn: cost by cutoff", [Line("cost", costs)], "cutoff", "cost per customer"),
+    }

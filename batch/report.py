@@ -11,14 +11,14 @@ import msgspec
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 
-from batch.plots import Line, line_plot
+from batch.plots import plots_of
 from batch.stored import Stored
-from lambda_arch.fidelity import BUCKETS, METRICS
+from batch.svg import drawn
+from lambda_arch.fidelity import METRICS
 from lambda_arch.models import Models
 from lambda_arch.records import USE_CASES, UseCase
 
 Told = dict[str, Any]
-LAYERS = ("batch", "speed")
 
 
 def write_report(told: Told, folder: Path) -> Path:
@@ -48,16 +48,13 @@ def rendered(told: Told) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"figure": figure, "settings": in_words}
     template = environment.from_string(files("batch").joinpath("report.html").read_text(encoding="utf-8"))
-    plots = {use_case: list(plots_of(use_case, told).values()) for use_case in USE_CASES}
+    plots = {use_case: list(drawings_of(use_case, told).values()) for use_case in USE_CASES}
     return template.render(told=told, use_cases=USE_CASES, metrics=METRICS, plots=plots)
 
 
-def plots_of(use_case: UseCase, told: Told) -> dict[str, str]:
+def drawings_of(use_case: UseCase, told: Told) -> dict[str, str]:
     """A use case's plots (SVG) by name, those for which there are figures."""
-    found = {"fidelity": _fidelity(use_case, told), "candidates": _candidates(use_case, told)}
-    if use_case == "churn":
-        found |= _cutoffs(told.get("curve", []))
-    return {name: plot for name, plot in found.items() if plot}
+    return {name: drawn(plot) for name, plot in plots_of(use_case, told).items()}
 
 
 def changes(report: Told, previous: Told) -> list[tuple[str, Any, Any]]:
@@ -89,13 +86,14 @@ def cutoff_curve(models: Models) -> list[dict[str, float]]:
 
 def in_words(settings: Mapping[str, Any]) -> str:
     """Settings in one line; what is nested has its group's name before it."""
-    return ", ".join(f"{name} {value}" for name, value in _flat(settings))
+    return ", ".join(f"{name} {value}" for name, value in flat(settings))
 
 
-def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+def flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings by name, of what is nested by its group's and its own; without the grid."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{name}.") if name != "grid" else ()
+            yield from flat(value, f"{before}{name}.") if name != "grid" else ()
         else:
             yield f"{before}{name}", " ".join(map(str, value)) if isinstance(value, list) else value
 
@@ -109,49 +107,10 @@ def _figures(report: Told) -> Iterator[tuple[str, Any]]:
     for use_case in USE_CASES:
         yield f"{use_case}: model", report["models"].get(use_case)
         yield from (
-            (f"{use_case}: {name}", value) for name, value in _flat(report.get("settings", {}).get(use_case, {}))
+            (f"{use_case}: {name}", value) for name, value in flat(report.get("settings", {}).get(use_case, {}))
         )
         layers = report["fidelity"]["measures"].get(use_case, {})
         yield from ((f"{use_case}: {layer} at lag 0", layers[layer].get("0", {}).get("value")) for layer in layers)
-
-
-def _fidelity(use_case: UseCase, told: Told) -> str:
-    """Every layer's measure by what it has not seen."""
-    lines = []
-    layers = told["fidelity"]["measures"].get(use_case, {})
-    for layer in sorted(layers, key=lambda name: (name not in LAYERS, name)):
-        measures = layers[layer]
-        shown = [(place, measures[bucket]) for place, bucket in enumerate(BUCKETS) if bucket in measures]
-        points = [(place, measure["value"]) for place, measure in shown]
-        lines.append(Line(layer, points, [measure["standard_error"] for _, measure in shown]))
-    return line_plot(f"{use_case}: fidelity by lag", lines, "events not seen", METRICS[use_case], BUCKETS)
-
-
-def _candidates(use_case: str, told: Told) -> str:
-    """The deciding metric by the one setting that was tried: silhouette by k, say."""
-    trials = told.get("trials", {}).get(use_case, [])
-    tried = [name for name in (trials[0]["settings"] if trials else {}) if _is_tried(name, trials)]
-    if len(tried) != 1:
-        return ""
-    metric = next(iter(trials[0]["metrics"]))
-    found = sorted((trial["settings"][tried[0]], trial["metrics"][metric], trial["standard_error"]) for trial in trials)
-    line = Line("candidates", [(x, y) for x, y, _ in found], [error for _, _, error in found])
-    return line_plot(f"{use_case}: {metric} by {tried[0]}", [line], tried[0], metric)
-
-
-def _cutoffs(curve: list[dict[str, float]]) -> dict[str, str]:
-    """What a person who moves the cutoff would get."""
-    pairs = sorted((point["recall"], point["precision"]) for point in curve)
-    costs = [(point["cutoff"], point["cost"]) for point in curve]
-    return {
-        "precision-recall": line_plot("churn: precision by recall", [Line("precision", pairs)], "recall", "precision"),
-        "cost": line_plot("churn: cost by cutoff", [Line("cost", costs)], "cutoff", "cost per customer"),
-    }
-
-
-def _is_tried(name: str, trials: list[Told]) -> bool:
-    values = [trial["settings"].get(name) for trial in trials]
-    return all(type(value) in (int, float) for value in values) and len(set(values)) > 1
 
 
 def _bytes(model: msgspec.Struct) -> int:

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from batch.export import exported
-from batch.report import Told, cutoff_curve, plots_of
+from batch.report import Told, cutoff_curve, drawings_of, flat
 from batch.stored import Stored, in_order
 from lambda_arch.fidelity import BUCKETS, STARTS
 from lambda_arch.lake import Lake
-from lambda_arch.models import Models
+from lambda_arch.models import Models, RecommendModel, SentimentModel
 from lambda_arch.records import USE_CASES, UnknownSchemaError, UseCase
 from lambda_arch.registry import Entry, Page, Registry
 from lambda_arch.store import Generations
@@ -63,15 +63,13 @@ def entry_of(generation: Stored) -> Entry:
 
 
 def _night(number: int, told: Told) -> Page:
-    sources = told.get("data", {})
-    params = {f"lake.{table}": f"version {source['version']}" for table, source in sources.items()}
     counts = {"users": told["users"], "titles": told["titles"]} | {
-        f"rows.{table}": source["rows"] for table, source in sources.items()
+        f"rows.{table}": source["rows"] for table, source in told.get("data", {}).items()
     }
     metrics = {**counts, **{f"seconds.{stage}": seconds for stage, seconds in told["seconds"].items()}}
     return Page(
         name=f"generation {number}",
-        params={"horizon": told["horizon"], **params},
+        params=_read(told),
         metrics=tuple((name, float(value), 0) for name, value in metrics.items()),
         files={"report.json": msgspec.json.format(msgspec.json.encode(told))},
     )
@@ -79,24 +77,33 @@ def _night(number: int, told: Told) -> Page:
 
 def _use_case(name: UseCase, told: Told, models: Models) -> Page:
     trials = told.get("trials", {}).get(name, [])
-    files: dict[str, Any] = {"trials.json": trials}
-    features = getattr(getattr(models, name), "features", None)
-    if features is not None:
-        files["feature list.json"] = features
+    files: dict[str, Any] = {"trials.json": trials, "feature list.json": _inputs(getattr(models, name))}
     for part in ("evidence", "verdicts", "features"):
         if name in told.get(part, {}):
             files[f"{part}.json"] = told[part][name]
-    settings = told.get("settings", {}).get(name, {})
-    plots = plots_of(name, {**told, "curve": cutoff_curve(models)})
+    drawings = drawings_of(name, {**told, "curve": cutoff_curve(models)})
     return Page(
         name=name,
-        params={"model": told["models"][name], **{key: value for key, value in settings.items() if key != "grid"}},
+        params={"model": told["models"][name], **dict(flat(told.get("settings", {}).get(name, {}))), **_read(told)},
         metrics=(*_fidelity(name, told), *_chosen(trials), *_evidence(told.get("evidence", {}).get(name, {}))),
         files={
             **{path: msgspec.json.format(msgspec.json.encode(content)) for path, content in files.items()},
-            **{f"plots/{plot}.svg": drawn.encode() for plot, drawn in plots.items()},
+            **{f"plots/{plot}.svg": drawing.encode() for plot, drawing in drawings.items()},
         },
     )
+
+
+def _read(told: Told) -> dict[str, str]:
+    """The horizon, and every table of the lake in the version that was read."""
+    versions = {f"lake.{table}": f"version {source['version']}" for table, source in told.get("data", {}).items()}
+    return {"horizon": told["horizon"], **versions}
+
+
+def _inputs(model: Any) -> list[str]:
+    """What a model looks at: features of a profile, titles that were seen, or the tokens of a text."""
+    if isinstance(model, RecommendModel):
+        return model.titles
+    return list(model.vocabulary if isinstance(model, SentimentModel) else model.features)
 
 
 def _fidelity(name: UseCase, told: Told) -> Metrics:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import pytest
 from mlflow.tracking import MlflowClient
 
 from batch.aftermath import followed, recorded, reported, tell
+from batch.classification import Bin
+from batch.evidence import Evidence
+from batch.intake import Source
 from batch.pipeline import NightReport
+from batch.selection import Trial
 from batch.stored import NoGenerationError
 from lambda_arch.clock import DAY, rfc3339
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.lake import GENERATIONS, TITLES, Lake
-from lambda_arch.models import Models, encode_models
+from lambda_arch.models import CurvePoint, Models, encode_models
+from lambda_arch.records import USE_CASES
 from lambda_arch.schemas import TITLE
 from lambda_arch.store import Generations
 
@@ -47,12 +53,15 @@ def settings(config: Config, database: str, tmp_path: Path, request: pytest.Fixt
 def publish(lake: Lake, models: Models) -> None:
     """A generation's row, as the night leaves it."""
     number = models.generation
-    fidelity = FidelityTable(number, {"churn": {"batch": {"0": Measure(-0.4, 0.01, 90), "20+": Measure(-0.5, 0.1, 9)}}})
-    in_service = {name: getattr(models, name).name for name in ("recommend", "segment", "churn", "sentiment")}
+    lags = {"0": Measure(-0.4, 0.01, 90), "20+": Measure(-0.5, 0.1, 9)}
+    shown = Evidence("minus log-loss", -0.4, 90, calibration=(Bin(0.1, 0.05, 80), Bin(0.7, 0.8, 10)))
+    trials = tuple(Trial("kmeans", {"k": k, "starts": 3}, {"silhouette": 0.1 * k}, 0.01, 1.0) for k in (3, 2))
     report = NightReport(
-        generation=number, horizon=rfc3339(models.horizon), published=True, users=141, titles=12, models=in_service,
-        trials={}, reasons={}, features={}, fidelity=fidelity, seconds={"train": 3.0},
-        settings={"churn": {"reg": 0.1, "grid": {}}},
+        generation=number, horizon=rfc3339(models.horizon), published=True, users=141, titles=12,
+        models={name: getattr(models, name).name for name in USE_CASES}, trials={"segment": trials}, reasons={},
+        features={}, fidelity=FidelityTable(number, {name: {"batch": lags} for name in USE_CASES}),
+        seconds={"train": 3.0}, settings={"churn": {"reg": 0.1, "costs": {"false_positive": 2.0}, "grid": {}}},
+        evidence={"churn": shown}, data={"silver/events": Source(59_500, 7), "silver/titles": Source(40, 1)},
     )  # fmt: skip
     encoded = bytearray(encode_models(models))
     row = (number, report.horizon, "test", msgspec.json.encode(report).decode(), encoded, encoded, "{}")
@@ -82,13 +91,60 @@ def test_registry_and_report_follow_the_nights(lake: Lake, settings: Config, sma
     assert (told["generation"], told["previous"], told["registry"].endswith(": 3")) == (3, 2, True)
     assert [champion(settings, name) for name in ("churn", "segment")] == ["3", "2"]
     assert champion(settings, "churn", "previous") == "2"
+
+
+def test_the_registry_shows_all_that_the_night_kept(lake: Lake, settings: Config, small_models: Models) -> None:
+    curve = [CurvePoint(cutoff, cutoff, 1 - cutoff, 2.0) for cutoff in (0.0, 0.5, 1.0)]
+    churn = msgspec.structs.replace(small_models.churn, curve=curve)
+    publish(lake, msgspec.structs.replace(small_models, churn=churn))
+    recorded(lake, Generations(2, small_models.horizon), settings)
+    runs = recorded_runs(settings)
+    read = {
+        "horizon": "2016-01-02T00:00:00.000000Z",
+        "lake.silver/events": "version 7",
+        "lake.silver/titles": "version 1",
+    }
+    assert runs["generation 2"].params == read
+    assert runs["generation 2"].metrics["rows.silver/events"] == 59_500
+    assert runs["churn"].params == {"model": "logistic", "reg": "0.1", "costs.false_positive": "2.0", **read}
+    assert runs["churn"].metrics["fidelity.batch"] == -0.5
+    assert runs["churn"].metrics["evidence.value"] == -0.4
+    plots = {"recommend": set(), "segment": {"silhouette by k"}, "sentiment": set()}
+    plots["churn"] = {"calibration", "cost", "precision-recall"}
+    for use_case in USE_CASES:
+        files = runs[use_case].files
+        assert {path for path in files if path.startswith("plots/")} == {
+            f"plots/{plot}.svg" for plot in plots[use_case] | {"fidelity"}
+        }
+        assert all(f'aria-label="{use_case}: '.encode() in files[path] for path in files if path.startswith("plots/"))
+    assert json.loads(runs["churn"].files["evidence.json"])["calibration"][1] == {
+        "predicted": 0.7, "happened": 0.8, "count": 10
+    }  # fmt: skip
+    assert {name: json.loads(runs[name].files["feature list.json"]) for name in USE_CASES} == {
+        "recommend": ["a", "b", "c", "d"], "segment": ["titles"], "churn": ["number:tenure"],
+        "sentiment": ["good", "bad"],
+    }  # fmt: skip
+
+
+class Recorded(NamedTuple):
+    """A run as the registry gives it back."""
+
+    params: dict[str, str]
+    metrics: dict[str, float]
+    files: dict[str, bytes]
+
+
+def recorded_runs(settings: Config) -> dict[str, Recorded]:
+    """The newest run of each name."""
     client = MlflowClient(settings.mlflow.tracking_uri)
-    [experiment] = [found.experiment_id for found in client.search_experiments() if found.name == settings.mlflow.name]
-    runs = {run.info.run_name: run for run in reversed(client.search_runs([experiment]))}
-    assert runs["churn"].data.params == {"model": "logistic", "reg": "0.1"}
-    assert runs["churn"].data.metrics["fidelity.batch"] == -0.5
-    files = [file.path for file in client.list_artifacts(runs["churn"].info.run_id)]
-    assert {"model", "feature list.json", "plots"} <= set(files)
+    experiment = client.get_experiment_by_name(settings.mlflow.name)
+    assert experiment is not None
+    found = {}
+    for run in reversed(client.search_runs([experiment.experiment_id])):
+        folder = Path(client.download_artifacts(run.info.run_id, ""))
+        files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        found[str(run.info.run_name)] = Recorded(run.data.params, run.data.metrics, files)
+    return found
 
 
 def test_a_rollback_takes_the_aliases_along(lake: Lake, settings: Config, small_models: Models) -> None:

@@ -8,6 +8,7 @@ import mlflow
 import numpy as np
 import pytest
 from mlflow.entities import Run
+from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 from pandas import DataFrame
 
@@ -99,6 +100,23 @@ def test_the_champion_answers_as_the_service_does(
     model = small_models.recommend
     user = fold_in(model, [Seen(0, 0, "c", MILLION), Seen(0, 0, "a", MILLION // 2)])
     assert told["scores"] == pytest.approx(model.factors @ user, abs=1e-6)
+
+
+def test_a_model_s_signature_names_what_goes_in_and_what_comes_out(settings: Mlflow, small_models: Models) -> None:
+    registry = Registry(settings)
+    registry.record(entry(small_models, 2, *USE_CASES))
+    client = MlflowClient(settings.tracking_uri, settings.tracking_uri)
+    found = {}
+    for use_case in USE_CASES:
+        folder = client.download_artifacts(client.get_model_version(registry.name(use_case), "1").run_id, "model")
+        signature = Model.load(folder).signature
+        found[use_case] = (signature.inputs.input_names(), signature.outputs.input_names())
+    assert found == {
+        "recommend": (["rows", "strengths"], ["scores", "user"]),
+        "segment": (["titles"], ["segment", "distance"]),
+        "churn": (["number:tenure"], ["probability"]),
+        "sentiment": (["tokens"], ["probability"]),
+    }
 
 
 def test_the_aliases_follow_the_pointer_there_and_back(settings: Mlflow, small_models: Models) -> None:

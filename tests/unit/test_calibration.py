@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from batch.calibration import cheapest, cost_curve, cross_calibrated, platt
-from batch.classification import calibration_error
+from batch.classification import Bin, calibration_error, reliability
 from lambda_arch.recipes import Costs
 
 CHANCE = np.random.default_rng(20160101)
@@ -22,8 +22,17 @@ HAPPENED = (CHANCE.uniform(size=6000) < expit(LOG_ODDS)).astype(float)
 def test_platt_takes_back_a_stretch_and_a_shift() -> None:
     slope, intercept = platt(3 * LOG_ODDS + 2, HAPPENED)
     assert (slope, intercept) == (pytest.approx(1 / 3, abs=0.03), pytest.approx(-2 / 3, abs=0.12))
-    assert calibration_error(expit(3 * LOG_ODDS + 2), HAPPENED) > 0.15
-    assert calibration_error(expit(slope * (3 * LOG_ODDS + 2) + intercept), HAPPENED) < 0.02
+    assert calibration_error(reliability(expit(3 * LOG_ODDS + 2), HAPPENED)) > 0.15
+    assert calibration_error(reliability(expit(slope * (3 * LOG_ODDS + 2) + intercept), HAPPENED)) < 0.02
+
+
+def test_bins_count_everybody_once_and_leave_out_the_empty_ones() -> None:
+    told, happened = np.array([0.0, 0.05, 0.1, 0.95, 1.0]), np.array([0.0, 1.0, 1.0, 1.0, 0.0])
+    assert reliability(told, happened) == (Bin(0.025, 0.5, 2), Bin(0.1, 1.0, 1), Bin(0.975, 0.5, 2))
+    everybody = reliability(expit(LOG_ODDS), HAPPENED)
+    assert sum(found.count for found in everybody) == 6000
+    assert sum(found.count * found.happened for found in everybody) == pytest.approx(HAPPENED.sum(), abs=0.01)
+    assert all(found.happened == pytest.approx(found.predicted, abs=0.1) for found in everybody)
 
 
 def test_what_orders_the_wrong_way_becomes_the_base_rate() -> None:

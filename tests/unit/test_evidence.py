@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from batch.cases import INCUMBENT, POST, Case
-from batch.classification import calibration_error, calls, macro_f1, ranking
+from batch.classification import Bin, calibration_error, calls, macro_f1, ranking, reliability
 from batch.evidence import evidence_of
 from batch.lags import Bootstrap
 from batch.panel import Panel, panel
@@ -63,6 +63,7 @@ def test_churn_s_measures_are_those_of_its_probabilities(small_models: Models) -
     assert shown.measures["auc"] == pytest.approx(5 / 6, abs=1e-6)
     assert (shown.measures["precision"], shown.measures["recall"]) == (pytest.approx(2 / 3, abs=1e-6), 1.0)
     assert shown.measures["calibration_error"] == pytest.approx((0.1 + 0.6 + 0.59 + 0.2 + 0.1) / 5)
+    assert shown.calibration == tuple(Bin(p, happened, 1) for p, happened in reversed(told))
 
 
 def test_sentiment_is_judged_by_single_posts_and_segments_by_their_viewers(small_models: Models) -> None:
@@ -77,6 +78,7 @@ def test_sentiment_is_judged_by_single_posts_and_segments_by_their_viewers(small
     assert shown is not None
     assert (shown.value, shown.cases, shown.baselines[0].gain) == (0.75, 4, -0.25)
     assert shown.measures == {"macro_f1": pytest.approx(6 / 7 / 2, abs=1e-6)}
+    assert shown.calibration == ()
     viewer = Case("segment", "u1", "0", {"batch": 1.0, "largest": 0.0}, {"silhouette": 0.4})
     segments = evidence_of("segment", of(viewer), small_models, BOOTSTRAP)
     assert segments is not None
@@ -104,7 +106,7 @@ def _moved(cases: list[Case]) -> list[Case]:
 
 def test_probabilities_by_hand() -> None:
     told, happened = np.array([0.95, 0.95, 0.05, 1.0]), np.array([1.0, 0.0, 0.0, 1.0])
-    assert calibration_error(told, happened) == pytest.approx((abs(0.95 * 2 + 1 - 2) + 0.05) / 4)
+    assert calibration_error(reliability(told, happened)) == pytest.approx((abs(0.95 * 2 + 1 - 2) + 0.05) / 4)
     assert calls(told, happened, 0.95) == {"precision": pytest.approx(2 / 3), "recall": 1.0}
     assert calls(told, happened, 1.1) == {"precision": 0.0, "recall": 0.0}
     assert macro_f1(told > 0.5, happened) == pytest.approx((4 / 5 + 2 / 3) / 2)

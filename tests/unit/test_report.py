@@ -11,9 +11,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from batch.plots import Line, line_plot
-from batch.report import changes, figure, in_words, plots_of, rendered, told_of
+from batch.plots import Line, Plot, plots_of
+from batch.report import changes, drawings_of, figure, in_words, rendered, told_of
 from batch.stored import Stored
+from batch.svg import drawn
 from lambda_arch.models import Models, encode_models
 
 Told = dict[str, Any]
@@ -110,11 +111,36 @@ def test_what_changed_is_what_differs_and_nothing_else() -> None:
 
 def test_fidelity_is_drawn_by_lag_and_candidates_by_the_setting_that_was_tried() -> None:
     assert list(plots_of("recommend", night())) == ["fidelity"]
-    plots = plots_of("segment", night())
-    assert list(plots) == ["candidates"]
-    drawing = ElementTree.fromstring(plots["candidates"])
+    drawings = drawings_of("segment", night())
+    assert list(drawings) == ["silhouette by k"]
+    drawing = ElementTree.fromstring(drawings["silhouette by k"])
     assert drawing.attrib["aria-label"] == "segment: silhouette by k"
-    assert len([part for part in drawing.iter() if part.tag.endswith("circle")]) == 3 + 1
+    assert len(circles(drawing)) == 3 + 1
+
+
+def circles(drawing: ElementTree.Element) -> list[ElementTree.Element]:
+    return [part for part in drawing.iter() if part.tag.endswith("circle")]
+
+
+def test_fidelity_that_is_borrowed_is_hollow_and_baselines_are_dotted() -> None:
+    own = {"value": 0.3, "standard_error": 0.02, "cases": 60}
+    lags = {"1": {**own, "borrowed": ["2-4"]}, "2-4": own}
+    told = night(fidelity={"generation": 4, "measures": {"recommend": {"popular": lags, "speed": lags, "batch": lags}}})
+    assert [line.name for line in plots_of("recommend", told)["fidelity"].lines] == ["batch", "speed", "popular"]
+    drawing = ElementTree.fromstring(drawings_of("recommend", told)["fidelity"])
+    classes = [circle.attrib["class"] for circle in circles(drawing)]
+    assert classes == [*(f"s{line}{kind}" for line in range(3) for kind in (" hollow", "")), "s0", "s1", "s2"]
+    assert [part.attrib["class"] for part in drawing.iter() if part.tag.endswith("path")] == ["s0", "s1", "s2 aside"]
+
+
+def test_calibration_has_a_point_per_bin_with_its_error_beside_the_line_of_what_was_told() -> None:
+    bins = [{"predicted": 0.04, "happened": 0.1, "count": 90}, {"predicted": 0.7, "happened": 0.5, "count": 4}]
+    found = plots_of("churn", night(evidence={"churn": {"calibration": bins}}))["calibration"]
+    assert [(line.points, line.aside) for line in found.lines] == [
+        ([(0.04, 0.1), (0.7, 0.5)], False),
+        ([(0.0, 0.0), (1.0, 1.0)], True),
+    ]
+    assert found.lines[0].errors == pytest.approx([(0.09 / 90) ** 0.5, 0.25])
 
 
 def test_churn_s_cutoff_has_its_curves_and_features_their_drift(small_models: Models) -> None:
@@ -123,7 +149,7 @@ def test_churn_s_cutoff_has_its_curves_and_features_their_drift(small_models: Mo
     report = night(features={"churn": rows}, reasons={"sentiment": "one class only: label posts of another"})
     curve = [{"cutoff": cutoff, "precision": cutoff, "recall": 1 - cutoff, "cost": 3.0} for cutoff in (0.1, 0.5, 0.9)]
     told = {**told_of(stored(report, small_models), None, "none"), "curve": curve}
-    assert list(plots_of("churn", told)) == ["precision-recall", "cost"]
+    assert list(drawings_of("churn", told)) == ["precision-recall", "cost"]
     page = rendered(told)
     assert 'aria-label="churn: precision by recall"' in page
     assert '<td>count:view</td><td class="n">0.71</td><td class="n bad">0.31</td>' in page
@@ -136,12 +162,13 @@ def test_two_settings_tried_at_once_have_no_curve() -> None:
         {**trial(k, 0.3), "settings": {"k": k, "reg": reg}} for k in (2, 3) for reg in (0.1, 0.2)
     ]  # fmt: skip
     assert plots_of("segment", night(trials={"segment": both})) == {}
+    assert plots_of("segment", night(trials={})) == {}
 
 
 @pytest.mark.parametrize("values", [[0.5], [0.0, 0.0], [-1e-9, 1e9], list(np.linspace(-3, 3, 200))])
 def test_any_figures_make_a_drawing_within_its_frame(values: list[float]) -> None:
     points = list(enumerate(values))
-    drawing = ElementTree.fromstring(line_plot("a & b", [Line("<one>", points, [0.1] * len(points))], "x", "y"))
+    drawing = ElementTree.fromstring(drawn(Plot("a & b", [Line("<one>", points, [0.1] * len(points))], "x", "y")))
     _, _, width, height = map(float, drawing.attrib["viewBox"].split())
     for part in drawing.iter():
         for name in ("x", "x1", "x2", "cx", "y", "y1", "y2", "cy"):
@@ -149,8 +176,13 @@ def test_any_figures_make_a_drawing_within_its_frame(values: list[float]) -> Non
                 assert 0 <= float(part.attrib[name]) <= (width if "x" in name else height)
 
 
-def test_no_figures_make_no_drawing() -> None:
-    assert line_plot("nothing", [Line("none", [])], "x", "y") == ""
+def test_names_that_do_not_fit_beside_one_another_go_to_the_next_row() -> None:
+    names = ("a name of some length", "another name of such length", "the third")
+    lines = [Line(name, [(place, place)]) for place, name in enumerate(names)]
+    drawing = ElementTree.fromstring(drawn(Plot("", lines, "x", "y")))
+    keys = [(float(part.attrib["cx"]), float(part.attrib["cy"])) for part in circles(drawing)[-3:]]
+    assert keys[0][1] == keys[1][1] < keys[2][1]
+    assert keys[0][0] == keys[2][0] < keys[1][0]
 
 
 def test_figures_and_settings_in_words() -> None:
