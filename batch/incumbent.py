@@ -36,16 +36,23 @@ class Incumbent(Candidate):
     users: int
 
 
-def admitted(challenger: Candidate, verdicts: Mapping[UseCase, Verdict], incumbent: Candidate | None) -> Candidate:
+def admitted(
+    challenger: Candidate,
+    verdicts: Mapping[UseCase, Verdict],
+    incumbent: Candidate | None,
+    newest: FidelityTable | None,
+) -> Candidate:
     """The challenger with the incumbent's model, twin and fidelity for every use case that was refused.
 
-    Without an incumbent a refused use case is not in service. Raises RefusedError where none would be.
+    That fidelity is `newest`, the incumbent's on tonight's cases; of a use case that could not be asked tonight it is
+    what the incumbent's own night measured. Without an incumbent a refused use case is not in service. Raises
+    RefusedError where none would be.
     """
     refused = [use_case for use_case, verdict in verdicts.items() if not verdict.accepted]
     made = Candidate(
         models=_replaced(challenger.models, refused, incumbent.models if incumbent else None),
         twins=_replaced(challenger.twins, refused, incumbent.twins if incumbent else None),
-        fidelity=_measured(challenger.fidelity, refused, incumbent.fidelity if incumbent else None),
+        fidelity=_measured(challenger.fidelity, refused, [incumbent.fidelity if incumbent else None, newest]),
     )
     if not made.models.in_service():
         told = "; ".join(f"{use_case}: {verdicts[use_case].reasons()}" for use_case in refused)
@@ -58,17 +65,23 @@ def _replaced(models: Models, use_cases: Sequence[UseCase], others: Models | Non
     return msgspec.structs.replace(models, **changes)
 
 
-def _measured(own: FidelityTable, use_cases: Sequence[UseCase], other: FidelityTable | None) -> FidelityTable:
-    kept = other or FidelityTable(own.generation, {})
+def _measured(
+    own: FidelityTable, use_cases: Sequence[UseCase], others: Sequence[FidelityTable | None]
+) -> FidelityTable:
+    """One's own fidelity, but for some use cases the others': of each the last that has it."""
+    kept = [other for other in others if other]
     return FidelityTable(
-        own.generation, _mixed(own.measures, use_cases, kept.measures), _mixed(own.gains, use_cases, kept.gains)
+        own.generation,
+        _mixed(own.measures, use_cases, [other.measures for other in kept]),
+        _mixed(own.gains, use_cases, [other.gains for other in kept]),
     )
 
 
-def _mixed(own: dict[str, V], use_cases: Sequence[UseCase], others: dict[str, V]) -> dict[str, V]:
-    """By use case: one's own, but the others' for some."""
-    theirs = {name: value for name, value in others.items() if name in use_cases}
-    return dict(sorted(({name: value for name, value in own.items() if name not in use_cases} | theirs).items()))
+def _mixed(own: dict[str, V], use_cases: Sequence[UseCase], others: Sequence[dict[str, V]]) -> dict[str, V]:
+    mixed = {name: value for name, value in own.items() if name not in use_cases}
+    for other in others:
+        mixed |= {name: value for name, value in other.items() if name in use_cases}
+    return dict(sorted(mixed.items()))
 
 
 class _Size(msgspec.Struct):

@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch.backtest import backtest
+from batch.backtest_rows import backtest_rows
 from batch.conform import conform_bronze
 from batch.evidence import Evidence
 from batch.gate import Counts, RefusedError, Verdict, judge, refusal
@@ -27,7 +28,7 @@ from lambda_arch.clock import parse_rfc3339, rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable
 from lambda_arch.generations import generation_number, retire
-from lambda_arch.lake import GENERATIONS, PREDICTIONS, TABLES, Lake
+from lambda_arch.lake import BACKTESTS, GENERATIONS, PREDICTIONS, TABLES, Lake
 from lambda_arch.lease import Lease, night_lease
 from lambda_arch.models import Models, encode_models
 from lambda_arch.predictions import Scoring
@@ -102,12 +103,13 @@ def _night(
         twins = trained(earlier, selected.settings, number)
         judged = backtest(known, twins, incumbent.twins if incumbent else None, config)
     verdicts = judge(models.in_service(), judged.evidence, config.batch.gate)
-    tonight = admitted(Candidate(models, twins, judged.fidelity), verdicts, incumbent)
+    tonight = admitted(Candidate(models, twins, judged.fidelity), verdicts, incumbent, judged.of_incumbent)
     with stages("score"):
         scored = score(known, tonight.models, config).persist()
         titles = scored.where(F.col("entity").startswith("t:")).count()
     with stages("publish"):
         lake.replace_where(prediction_rows(number, scored), PREDICTIONS, f"generation = {number}")
+        lake.replace_where(backtest_rows(lake.spark, judged), BACKTESTS, f"generation = {number}")
         if not lake_only:
             _publish(store, config, tonight, scored)
     changed = not lake_only and pointer.current != number

@@ -45,8 +45,11 @@ POSTS = Table("silver/posts", schemas.POST, "Valid posts, each post_id once")
 LABELS = Table("silver/labels", schemas.LABEL, "What posts feel, as labelled by people; each post_id once", version=2)
 TITLES = Table("silver/titles", schemas.TITLE, "The catalogue, each title_id once")
 PREDICTIONS = Table("gold/predictions", schemas.PREDICTION, "What each generation says", ("generation",))
+BACKTESTS = Table(
+    "gold/backtests", schemas.BACKTEST, "How good each answer was by lag, as each night measured it", ("generation",)
+)
 GENERATIONS = Table("gold/generations", schemas.GENERATION, "Published generations with models and report", version=2)
-TABLES = (BRONZE, QUARANTINE, EVENTS, POSTS, LABELS, TITLES, PREDICTIONS, GENERATIONS)
+TABLES = (BRONZE, QUARANTINE, EVENTS, POSTS, LABELS, TITLES, PREDICTIONS, BACKTESTS, GENERATIONS)
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,12 @@ TILE = _schema(
 PROFILE = _schema(user_id="string", lifetime=TILE, days=T.ArrayType(_schema(day="long", tile=TILE)))
 # One row per generation, entity and use case; record is the stored JSON.
 PREDICTION = _schema(generation="integer", entity="string", use_case="string", record="string")
+# One row per generation, use case, who answered, and lag (its bucket); answered: batch or speed with the night's
+# models, the same after "incumbent:", or a baseline; borrowed: the lags whose cases were pooled with its own.
+BACKTEST = _schema(
+    generation="integer", use_case="string", answered="string", lag="string", value="double",
+    standard_error="double", cases="integer", borrowed=_STRINGS,
+)  # fmt: skip
 # One row per generation; horizon in RFC 3339, report in JSON; twins: the models that its backtest measured.
 GENERATION = _schema(
     generation="integer", horizon="string", run_id="string", report="string", models="binary", twins="binary",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,13 +14,16 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch.backtest import Judged, backtest
+from batch.backtest_rows import backtest_rows
+from batch.cases import INCUMBENT
 from batch.known import Known
 from batch.replay import Replay
 from batch.training import early
 from lambda_arch.clock import DAY, micros
 from lambda_arch.config import Config, load_config
 from lambda_arch.features import profiles
-from lambda_arch.fidelity import BUCKETS, FidelityTable
+from lambda_arch.fidelity import BUCKETS, FidelityTable, Measure
+from lambda_arch.lake import BACKTESTS, Lake
 from lambda_arch.models import FoldIn, Models, RecommendModel, SegmentModel
 from lambda_arch.schemas import EVENT, LABEL, POST, TITLE
 
@@ -188,3 +192,29 @@ def _last(frame: DataFrame) -> dict[str, int]:
 def test_every_lag_is_measured_or_borrowed(judged: Judged) -> None:
     for layers in judged.fidelity.measures.values():
         assert list(layers["batch"]) == list(BUCKETS)
+
+
+def test_the_lake_has_every_measure_of_everybody_once_however_often_it_is_written(lake: Lake, judged: Judged) -> None:
+    lake.create(BACKTESTS)
+    other = replace(judged, fidelity=msgspec.structs.replace(judged.fidelity, generation=9), of_incumbent=None)
+    for written, number in ((other, 9), (judged, 2), (judged, 2)):
+        lake.replace_where(backtest_rows(lake.spark, written), BACKTESTS, f"generation = {number}")
+    rows = lake.read(BACKTESTS).where("generation = 2").collect()
+    in_lake = {
+        (row.use_case, row.answered, row.lag): Measure(row.value, row.standard_error, row.cases, tuple(row.borrowed))
+        for row in rows
+    }
+    assert len(rows) == len(in_lake)
+    assert judged.of_incumbent is not None
+    theirs = {
+        (use_case, f"{INCUMBENT}{layer}", lag): judged.of_incumbent.measures[use_case][layer][lag]
+        for use_case in judged.fidelity.measures for layer in ("batch", "speed") for lag in BUCKETS
+    }  # fmt: skip
+    own = {
+        (use_case, name, lag): found
+        for use_case, answers in judged.fidelity.measures.items()
+        for name, lags in answers.items()
+        for lag, found in lags.items()
+    }
+    assert in_lake == own | theirs
+    assert {row.answered for row in lake.read(BACKTESTS).where("generation = 9").collect()} == {key[1] for key in own}

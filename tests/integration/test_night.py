@@ -35,7 +35,7 @@ from batch.training import early
 from lambda_arch.clock import DAY, rfc3339
 from lambda_arch.config import Config, load_config
 from lambda_arch.fidelity import FidelityTable, Measure, decode_fidelity
-from lambda_arch.lake import EVENTS, GENERATIONS, POSTS, PREDICTIONS, TABLES, Lake, Table
+from lambda_arch.lake import BACKTESTS, EVENTS, GENERATIONS, POSTS, PREDICTIONS, TABLES, Lake, Table
 from lambda_arch.models import ChurnModel, Models, decode_models, encode_models
 from lambda_arch.posts import PostTile
 from lambda_arch.recipes import Bar
@@ -261,6 +261,23 @@ def test_the_lake_holds_the_generation_s_models_and_report(place: Place, first: 
     assert decode_fidelity(row.fidelity.encode()) == place.store.fidelity(1)
 
 
+def test_the_lake_holds_the_backtest_that_the_reports_tell(place: Place, first: Night, second: Night) -> None:
+    for report in (first.report, second.report):
+        rows = place.lake.read(BACKTESTS).where(F.col("generation") == report.generation).collect()
+        told = {
+            (use_case, answered, lag): measure
+            for use_case, answers in report.fidelity.measures.items()
+            for answered, lags in answers.items()
+            for lag, measure in lags.items()
+        }
+        incumbent = {(row.use_case, row.answered, row.lag) for row in rows if row.answered.startswith("incumbent:")}
+        assert bool(incumbent) == (report.generation == 2)
+        assert told == {
+            key: Measure(row.value, row.standard_error, row.cases, tuple(row.borrowed))
+            for row in rows if (key := (row.use_case, row.answered, row.lag)) not in incumbent
+        }  # fmt: skip
+
+
 def test_every_key_expires_but_the_pointer_and_the_clock(place: Place, second: Night) -> None:
     keys = list(place.store.redis.scan_iter(count=1000))
     lasting = {key for key in keys if place.store.redis.ttl(key) == -1}
@@ -417,7 +434,9 @@ def test_shuffled_labels_are_refused_and_the_model_in_service_stays(place: Place
     versions = {record.use_case: record.model_version for said in content(place, number).records.values()
                 for record in said}  # fmt: skip
     assert versions == report.trained_in
-    assert report.fidelity.measures["churn"] == again.report.fidelity.measures["churn"]
+    shown = report.evidence["churn"].incumbent
+    assert shown is not None
+    assert report.fidelity.measures["churn"]["batch"]["0"].value == shown.value
 
 
 def encoded(model: ChurnModel | None) -> bytes:
