@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from batch.tried import apart
 from lambda_arch.fidelity import BUCKETS, METRICS, FidelityTable, Measure
 from lambda_arch.records import UseCase
 
@@ -63,17 +64,10 @@ def fidelity(use_case: UseCase, table: FidelityTable) -> Plot:
     return Plot(f"{use_case}: fidelity by lag", lines, "events that batch has not seen", METRICS[use_case], BUCKETS)
 
 
-def tried_settings(trials: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The settings in which the candidates that have them differ, in their order."""
-    names = dict.fromkeys(name for trial in trials for name in trial["settings"])
-    told = {name: [trial["settings"][name] for trial in trials if name in trial["settings"]] for name in names}
-    return [name for name, values in told.items() if any(value != values[0] for value in values)]
-
-
 def _by_lag(name: str, measures: Mapping[str, Measure], beside: float) -> Line:
     shown = [(BUCKETS.index(bucket) + beside, measures[bucket]) for bucket in BUCKETS if bucket in measures]
     return Line(
-        name,
+        name.replace("_", " "),
         points=[(place, measure.value) for place, measure in shown],
         errors=[measure.standard_error for _, measure in shown],
         hollow=[bool(measure.borrowed) for _, measure in shown],
@@ -84,11 +78,12 @@ def _by_lag(name: str, measures: Mapping[str, Measure], beside: float) -> Line:
 def _candidates(use_case: UseCase, trials: Sequence[Mapping[str, Any]]) -> dict[str, Plot]:
     """The deciding metric by the one setting that was tried, if it is a number: silhouette by k, say."""
     alike = [trial for trial in trials if trial["name"] == trials[0]["name"]]
-    tried = tried_settings(alike)
-    if len(tried) != 1 or type(alike[0]["settings"][tried[0]]) not in (int, float):
+    tried = apart(alike)
+    if len(tried.settings) != 1 or type(tried.values[0][0]) not in (int, float):
         return {}
-    [setting], metric = tried, next(iter(alike[0]["metrics"]))
-    found = sorted((trial["settings"][setting], trial["metrics"][metric], trial["standard_error"]) for trial in alike)
+    [setting], metric = tried.settings, next(iter(alike[0]["metrics"]))
+    found = sorted((x, trial["metrics"][metric], trial["standard_error"])
+                   for [x], trial in zip(tried.values, alike, strict=True))  # fmt: skip
     line = Line("candidates", [(x, y) for x, y, _ in found], [error for _, _, error in found])
     name = f"{metric} by {setting}"
     return {name: Plot(f"{use_case}: {name}", [line], setting, metric)}

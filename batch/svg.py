@@ -33,10 +33,13 @@ STYLE = (
 
 
 class _Scale(NamedTuple):
+    """From values to places, with round values along it."""
+
     low: float
     high: float
     start: float
     end: float
+    ticks: Sequence[float] = ()
 
     def at(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low or 1.0)
@@ -45,12 +48,11 @@ class _Scale(NamedTuple):
 
 def drawn(plot: Plot) -> str:
     """The plot, which has a point, with its names or figures below and the legend above."""
-    across, up = _scales(plot)
-    ticks = _ticks(up.low, up.high)
-    below = list(enumerate(plot.names)) if plot.names else [(x, f"{x:g}") for x in _ticks(across.low, across.high)]
+    across, up = _across(plot), _scale(_bounds(plot.lines), HEIGHT - BOTTOM, TOP)
+    below = enumerate(plot.names) if plot.names else ((x, f"{x:g}") for x in across.ticks)
     parts = [
-        *(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up.at(y)}" y2="{up.at(y)}"/>' for y in ticks),
-        *(_text(LEFT - 6, up.at(y) + 4, f"{y:g}", "end") for y in ticks),
+        *(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up.at(y)}" y2="{up.at(y)}"/>' for y in up.ticks),
+        *(_text(LEFT - 6, up.at(y) + 4, f"{y:g}", "end") for y in up.ticks),
         *(_text(across.at(x), HEIGHT - BOTTOM + 18, name, "middle") for x, name in below),
         *(part for number, line in enumerate(plot.lines) for part in _line(line, number % len(LIGHT), across, up)),
         *_legend(plot.lines),
@@ -63,17 +65,17 @@ def drawn(plot: Plot) -> str:
     )
 
 
-def _scales(plot: Plot) -> tuple[_Scale, _Scale]:
-    """Across and up, round figures at both ends."""
-    low, high = (
-        (-0.3, len(plot.names) - 0.7) if plot.names else _ends([x for line in plot.lines for x, _ in line.points])
-    )
-    return _Scale(low, high, LEFT, WIDTH - RIGHT), _Scale(*_ends(_bounds(plot.lines)), HEIGHT - BOTTOM, TOP)
+def _across(plot: Plot) -> _Scale:
+    if plot.names:
+        return _Scale(-0.3, len(plot.names) - 0.7, LEFT, WIDTH - RIGHT)
+    xs = [x for line in plot.lines for x, _ in line.points]
+    return _scale((min(xs), max(xs)), LEFT, WIDTH - RIGHT)
 
 
-def _ends(values: Sequence[float]) -> tuple[float, float]:
-    ticks = _ticks(min(values), max(values))
-    return min(*values, ticks[0]), max(*values, ticks[-1])
+def _scale(bounds: tuple[float, float], start: float, end: float) -> _Scale:
+    """Of values within bounds: it ends with round ones."""
+    ticks = _ticks(*bounds)
+    return _Scale(min(bounds[0], ticks[0]), max(bounds[1], ticks[-1]), start, end, ticks)
 
 
 def _bounds(lines: Sequence[Line]) -> tuple[float, float]:

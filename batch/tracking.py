@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from batch.export import exported
-from batch.report import Told, cutoff_curve, drawings_of, flat
+from batch.report import Told, cutoff_curve, drawings_of
 from batch.stored import Stored, in_order
+from batch.tried import told as settings_told
 from lambda_arch.fidelity import BUCKETS, STARTS
 from lambda_arch.lake import Lake
 from lambda_arch.models import Models, RecommendModel, SentimentModel
@@ -84,7 +85,11 @@ def _use_case(name: UseCase, told: Told, models: Models) -> Page:
     drawings = drawings_of(name, {**told, "curve": cutoff_curve(models)})
     return Page(
         name=name,
-        params={"model": told["models"][name], **dict(flat(told.get("settings", {}).get(name, {}))), **_read(told)},
+        params={
+            "model": told["models"][name],
+            **dict(settings_told(told.get("settings", {}).get(name, {}))),
+            **_read(told),
+        },
         metrics=(*_fidelity(name, told), *_chosen(trials), *_evidence(told.get("evidence", {}).get(name, {}))),
         files={
             **{path: msgspec.json.format(msgspec.json.encode(content)) for path, content in files.items()},

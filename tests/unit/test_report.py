@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from batch.plots import Line, Plot, plots_of
-from batch.report import changes, drawings_of, figure, in_words, rendered, told_of
+from batch.report import differences, drawings_of, figure, measured, moved, rendered, setting, settings_of, told_of
 from batch.stored import Stored
 from batch.svg import drawn
+from batch.tried import apart
+from batch.tried import told as told_settings
 from lambda_arch.models import Models, encode_models
 
 Told = dict[str, Any]
@@ -84,10 +86,11 @@ def test_the_page_needs_no_other_file_and_is_small(page: str) -> None:
 def test_the_page_tells_of_data_candidates_verdict_fidelity_sizes_seconds_and_change(page: str) -> None:
     text = " ".join(re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.S).split())
     assert "silver/events 59,500 7" in text
-    assert "kmeans (chosen) k 4 0.31 0.01 1.5 kmeans k 2 0.22" in text
+    assert "candidate k silhouette ± error seconds kmeans (chosen) 4 0.310 0.010 1.5 kmeans 2 0.220" in text
     assert "segment kmeans 3 refused" in text
-    assert "users 1,400 1,410" in text
-    assert "bytes, factors 4 × 2" in text
+    assert "Refused: segment." in text
+    assert "users 1,400 1,410 +10" in text
+    assert re.search(r"The model in service is 0\.\d kB: factors 4 × 2\.", text)
     assert "train 30.5" in text
     assert "Registry: recorded: 4" in text
 
@@ -104,9 +107,20 @@ def test_a_report_of_an_older_release_is_shown_as_far_as_it_goes(small_models: M
 
 
 def test_what_changed_is_what_differs_and_nothing_else() -> None:
-    assert changes(night(4), night(3)) == []
-    found = changes(night(4, models={"recommend": "als"}, settings={"segment": {"k": 5, "grid": {}}}), night(3))
-    assert found == [("segment: model", "kmeans", None), ("segment: k", 4, 5)]
+    assert differences(night(4), night(3), measured) == differences(night(4), night(3), settings_of) == []
+    other = night(4, models={"recommend": "als"}, settings={"segment": {"k": 5, "grid": {}}})
+    assert differences(other, night(3), measured) == [("segment: model", "kmeans", None)]
+    assert differences(other, night(3), settings_of) == [("segment: k", 4, 5)]
+
+
+def test_candidates_are_told_by_the_settings_in_which_they_differ() -> None:
+    tried = [
+        {"settings": {"rank": 8, "reg": 0.1, "fold_in": {"reg": 5.0, "few": 1}}},
+        {"settings": {"rank": 16, "reg": 0.1, "fold_in": {"reg": 9.0, "few": 1}}},
+        {"settings": {"neighbours": 50}},
+    ]
+    assert apart(tried) == (["rank", "fold_in.reg"], [[8, 5.0], [16, 9.0], [None, None]])
+    assert apart(tried[:1]) == ([], [[]])
 
 
 def test_fidelity_is_drawn_by_lag_and_candidates_by_the_setting_that_was_tried() -> None:
@@ -152,7 +166,7 @@ def test_churn_s_cutoff_has_its_curves_and_features_their_drift(small_models: Mo
     assert list(drawings_of("churn", told)) == ["precision-recall", "cost"]
     page = rendered(told)
     assert 'aria-label="churn: precision by recall"' in page
-    assert '<td>count:view</td><td class="n">0.71</td><td class="n bad">0.31</td>' in page
+    assert '<td>count:view</td><td class="n">0.710</td><td class="n bad">0.310</td>' in page
     assert '<td class="n">–</td></tr>' in page
     assert "one class only: label posts of another" in page
 
@@ -186,16 +200,18 @@ def test_names_that_do_not_fit_beside_one_another_go_to_the_next_row() -> None:
 
 
 def test_figures_and_settings_in_words() -> None:
-    assert [figure(value) for value in (1234567, 0.123456, None, True, "als")] == [
-        "1,234,567",
-        "0.1235",
-        "–",
-        "yes",
-        "als",
+    shown = [figure(value) for value in (1234567, 0.123456, 1.0, None, True, "als")]
+    assert shown == ["1,234,567", "0.123", "1.000", "–", "yes", "als"]
+    assert [setting(value) for value in (0.00002, 320.0, 8, False)] == ["2e-05", "320", "8", "no"]
+    assert [moved(*pair) for pair in ((5, 1005), (0.5, 0.25), (None, 3), ("als", "als2"))] == [
+        "+1,000",
+        "-0.250",
+        "",
+        "",
     ]
-    assert in_words({"rank": 8, "fold_in": {"reg": 0.5}, "numeric": ["a", "b"], "grid": {"rank": [8]}}) == (
-        "rank 8, fold_in.reg 0.5, numeric a b"
-    )
+    assert dict(told_settings({"rank": 8, "fold_in": {"reg": 0.5}, "numeric": ["a", "b"], "grid": {"rank": [8]}})) == {
+        "rank": 8, "fold_in.reg": 0.5, "numeric": "a b",
+    }  # fmt: skip
 
 
 def test_the_report_survives_json(small_models: Models) -> None:
