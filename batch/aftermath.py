@@ -57,4 +57,4 @@ def reported(lake: Lake, config: Config, number: int, registry: str) -> Path:
     from batch.report import told_of, write_report
 
     generation = stored(lake, number)
-    return write_report(told_of(generation, before(lake, generation), registry), config.paths.reports)
+    return write_report(told_of(generation, before(lake, generation.horizon), registry), config.paths.reports)

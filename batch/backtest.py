@@ -54,7 +54,8 @@ def backtest(known: Known, twins: Models, incumbent_twins: Models | None, config
     """
     settings, contest = config.batch.backtest, Contest(twins, incumbent_twins)
     bootstrap = Bootstrap(settings.resamples, config.batch.seed, settings.least_cases)
-    cases = pa.concat_tables([_unreplayed(known, contest, config), *_replayed(known, contest, config)])
+    drawn = _drawn(known, config)
+    cases = pa.concat_tables([_unreplayed(known, contest, drawn, config), *_replayed(known, contest, drawn, config)])
     panels = {name: found for name in USE_CASES if (found := panel(cases, name))}
     evidence = {name: evidence_of(name, found, twins, bootstrap) for name, found in panels.items()}
     return Judged(
@@ -74,19 +75,19 @@ def _fidelity(panels: dict[UseCase, Panel], prefix: str, generation: int, bootst
     return FidelityTable(generation, measures, {str(name): lags.gains for name, lags in found.items()})
 
 
-def _unreplayed(known: Known, contest: Contest, config: Config) -> pa.Table:
+def _unreplayed(known: Known, contest: Contest, drawn: Column, config: Config) -> pa.Table:
     """Cases that no cut moves: of customers at the moment from which their label counts, and of labelled posts."""
     replay = _replay(config, config.batch.backtest.known_share)
-    customers = _customers(known, config).mapInArrow(churn_cases(contest, replay), CASES)
+    customers = _customers(known, drawn, config).mapInArrow(churn_cases(contest, replay), CASES)
     labelled = labelled_posts(known.posts, known.labels).where(fold("title_id") == JUDGED_FOLD)
     return customers.unionByName(labelled.mapInArrow(post_cases(contest), CASES)).toArrow()
 
 
-def _replayed(known: Known, contest: Contest, config: Config) -> Iterator[pa.Table]:
+def _replayed(known: Known, contest: Contest, drawn: Column, config: Config) -> Iterator[pa.Table]:
     """Cases of viewers and titles."""
     seen = _seen_early(known, config.batch.backtest.known_share)
     baselines = recommend_baselines(seen) if contest.challenger.recommend else None
-    users = _sequences(known.events.where(_drawn(known, config)))
+    users = _sequences(known.events.where(drawn))
     yield from _cut(users, lambda replay: user_cases(contest, baselines, replay), config)
     yield from _cut(_posts_by_title(known), lambda replay: title_cases(contest, replay), config)
 
@@ -131,10 +132,10 @@ def _sequences(events: DataFrame) -> DataFrame:
     return grouped.where(F.size("events") >= LEAST_EVENTS)
 
 
-def _customers(known: Known, config: Config) -> DataFrame:
+def _customers(known: Known, drawn: Column, config: Config) -> DataFrame:
     """(user_id, since, churned, events): the judged customers, with all that they did up to the label's moment."""
     labelled = labelled_accounts(known, config).where(fold("user_id") == JUDGED_FOLD)
-    judged = labelled.where(_drawn(known, config)).select("user_id", "churned", "since")
+    judged = labelled.where(drawn).select("user_id", "churned", "since")
     units = known.events.withColumns(unit_tile()).join(F.broadcast(judged), on="user_id", how="inner")
     earlier = units.where(before_window()).groupBy("user_id", "since", "churned")
     return earlier.agg(_in_order().alias("events"))

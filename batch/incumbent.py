@@ -9,11 +9,11 @@ from typing import TypeVar
 import msgspec
 from pyspark.sql import functions as F
 
+from batch import stored
 from batch.gate import RefusedError, Verdict
-from lambda_arch.clock import rfc3339
-from lambda_arch.fidelity import FidelityTable, decode_fidelity
-from lambda_arch.lake import GENERATIONS, Lake
-from lambda_arch.models import Models, decode_models
+from lambda_arch.fidelity import FidelityTable
+from lambda_arch.lake import Lake
+from lambda_arch.models import Models
 from lambda_arch.records import UseCase
 from lambda_arch.store import Generations
 
@@ -84,32 +84,19 @@ def _mixed(own: dict[str, V], use_cases: Sequence[UseCase], others: Sequence[dic
     return dict(sorted(mixed.items()))
 
 
-class _Size(msgspec.Struct):
-    users: int
-
-
 def in_service(lake: Lake, pointer: Generations, number: int) -> Incumbent | None:
     """The generation that readers have, other than `number`; the one before where `number` is current already.
 
     A night that is run again is so compared with what it was compared with the first time.
     """
-    return _read(lake, f"generation = {pointer.previous if pointer.current == number else pointer.current}")
+    in_service = pointer.previous if pointer.current == number else pointer.current
+    return _incumbent(stored.newest(lake, F.col("generation") == in_service))
 
 
 def before(lake: Lake, horizon: int) -> Incumbent | None:
     """The newest generation of an earlier horizon, for a night that is caught up."""
-    return _read(lake, f"horizon < '{rfc3339(horizon)}'")
+    return _incumbent(stored.before(lake, horizon))
 
 
-def _read(lake: Lake, condition: str) -> Incumbent | None:
-    newest = F.desc("horizon"), F.desc("generation")
-    rows = lake.read(GENERATIONS).where(condition).orderBy(*newest).limit(1).collect()
-    if not rows:
-        return None
-    [row] = rows
-    return Incumbent(
-        models=decode_models(bytes(row.models)),
-        twins=decode_models(bytes(row.twins)),
-        fidelity=decode_fidelity(row.fidelity.encode()),
-        users=msgspec.json.decode(row.report, type=_Size).users,
-    )
+def _incumbent(found: stored.Stored | None) -> Incumbent | None:
+    return Incumbent(found.models(), found.twins(), found.fidelity(), found.report["users"]) if found else None

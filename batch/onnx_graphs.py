@@ -49,24 +49,18 @@ sentiment (string[N, T] tokens) => (double[N, C] probability) {
     rows = ai.onnx.ml.LabelEncoder (tokens)
     weighed = Gather (weights, rows)
     sums = ReduceSum <keepdims: int = 0> (weighed, one)
-    scores = Add (sums, prior)
-    probability = Softmax <axis: int = 1> (scores)
-}
-"""
-SCALED_TOKENS = """
-sentiment (string[N, T] tokens) => (double[N, C] probability) {
-    rows = ai.onnx.ml.LabelEncoder (tokens)
-    weighed = Gather (weights, rows)
-    sums = ReduceSum <keepdims: int = 0> (weighed, one)
-    squares = Gather (idf_squares, rows)
-    sum_of_squares = ReduceSum <keepdims: int = 1> (squares, one)
-    above_naught = Max (sum_of_squares, tiny)
-    length = Sqrt (above_naught)
-    scaled = Div (sums, length)
+    SCALING
     scores = Add (scaled, prior)
     probability = Softmax <axis: int = 1> (scores)
 }
 """
+PLAIN = TOKENS.replace("SCALING", "scaled = Identity (sums)")
+# tf-idf of length 1.
+SCALED = TOKENS.replace("SCALING", """squares = Gather (idf_squares, rows)
+    sum_of_squares = ReduceSum <keepdims: int = 1> (squares, one)
+    above_naught = Max (sum_of_squares, tiny)
+    length = Sqrt (above_naught)
+    scaled = Div (sums, length)""")  # fmt: skip
 # scoring.fold_in, its system of equations solved by conjugate gradients: ONNX has no solver.
 FOLD_IN = """
 recommend (int64[N] rows, double[N] strengths) => (double[T] scores, double[R] user) {
@@ -145,7 +139,7 @@ def sentiment_graph(model: SentimentModel) -> onnx.ModelProto:
     if model.idf is not None:
         arrays |= {"idf_squares": np.append(_wide(model.idf) ** 2, 0.0), "tiny": _wide(TINY)}
     doc = 'tokens: each post\'s distinct tokens as lambda_arch/text.py makes them, padded with ""'
-    graph = TOKENS if model.idf is None else SCALED_TOKENS
+    graph = PLAIN if model.idf is None else SCALED
     built = _built(graph, arrays, {"classes": model.classes, "buckets": model.buckets}, doc)
     encoder = built.graph.node[0]
     encoder.attribute.extend([

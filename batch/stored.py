@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from pyspark.sql import Row
+from pyspark.sql import Column, Row
 from pyspark.sql import functions as F
 
-from lambda_arch.clock import parse_rfc3339
+from lambda_arch.clock import parse_rfc3339, rfc3339
+from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.lake import GENERATIONS, Lake
 from lambda_arch.models import Models, decode_models
 from lambda_arch.records import UseCase
@@ -27,10 +28,20 @@ class Stored:
     horizon: int
     report: dict[str, Any]
     encoded: bytes
+    encoded_twins: bytes = b""
+    encoded_fidelity: bytes = b""
 
     def models(self) -> Models:
         """The models in it; raises UnknownSchemaError where another release wrote them."""
         return decode_models(self.encoded)
+
+    def twins(self) -> Models:
+        """The models that its backtest measured; raises UnknownSchemaError like `models`."""
+        return decode_models(self.encoded_twins)
+
+    def fidelity(self) -> FidelityTable:
+        """What its readers are told; raises UnknownSchemaError like `models`."""
+        return decode_fidelity(self.encoded_fidelity)
 
     def trained_in(self) -> dict[UseCase, int]:
         """The generation in which each model in service was trained."""
@@ -39,25 +50,41 @@ class Stored:
 
 def stored(lake: Lake, number: int) -> Stored:
     """The generation of a number; raises NoGenerationError where the lake has none such."""
-    rows = lake.read(GENERATIONS).where(F.col("generation") == number).collect() if lake.exists(GENERATIONS) else []
-    if not rows:
+    found = newest(lake, F.col("generation") == number)
+    if found is None:
         raise NoGenerationError(f"no generation {number} in the lake")
-    return _stored(rows[0])
+    return found
 
 
-def before(lake: Lake, generation: Stored) -> Stored | None:
+def before(lake: Lake, horizon: int) -> Stored | None:
     """The generation of the newest earlier horizon, or None."""
-    earlier = lake.read(GENERATIONS).where(F.col("horizon") < generation.report["horizon"])
-    rows = earlier.orderBy(F.desc("horizon")).limit(1).collect()
+    return newest(lake, F.col("horizon") < rfc3339(horizon))
+
+
+def newest(lake: Lake, condition: Column) -> Stored | None:
+    """Of the generations that meet the condition the one of the newest horizon; None without any."""
+    if not lake.exists(GENERATIONS):
+        return None
+    order = F.desc("horizon"), F.desc("generation")
+    rows = lake.read(GENERATIONS).where(condition).orderBy(*order).limit(1).collect()
     return _stored(rows[0]) if rows else None
 
 
-def in_order(lake: Lake) -> list[Stored]:
-    """All of them, by horizon; none in a lake where no night has been."""
+def digests(lake: Lake) -> dict[int, str]:
+    """Of every generation the digest of its models, by horizon; none in a lake where no night has been."""
     if not lake.exists(GENERATIONS):
-        return []
-    return [_stored(row) for row in lake.read(GENERATIONS).orderBy("horizon").collect()]
+        return {}
+    digest = F.sha2("models", 256).alias("digest")  # there, for the models of all nights would fill the driver
+    rows = lake.read(GENERATIONS).select("generation", "horizon", digest).orderBy("horizon").collect()
+    return {row.generation: row.digest for row in rows}
 
 
 def _stored(row: Row) -> Stored:
-    return Stored(row.generation, parse_rfc3339(row.horizon), msgspec.json.decode(row.report), bytes(row.models))
+    return Stored(
+        number=row.generation,
+        horizon=parse_rfc3339(row.horizon),
+        report=msgspec.json.decode(row.report),
+        encoded=bytes(row.models),
+        encoded_twins=bytes(row.twins or b""),
+        encoded_fidelity=row.fidelity.encode(),
+    )

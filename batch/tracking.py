@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +10,7 @@ import msgspec
 
 from batch.export import exported
 from batch.report import Told, cutoff_curve, drawings_of
-from batch.stored import Stored, in_order
+from batch.stored import Stored, digests, stored
 from batch.tried import told as settings_told
 from lambda_arch.fidelity import BUCKETS, STARTS
 from lambda_arch.lake import Lake
@@ -29,32 +28,30 @@ def sync(lake: Lake, registry: Registry, pointer: Generations) -> list[int]:
     Answers the numbers of those recorded; those that another release wrote are left out.
     """
     known, recorded = registry.digests(), []
-    for generation in in_order(lake):
-        if known.get(generation.number) == digest(generation):
+    for number, digest in digests(lake).items():
+        if known.get(number) == digest:
             continue
         try:
-            entry = entry_of(generation)
+            entry = entry_of(stored(lake, number), digest)
         except UnknownSchemaError:
             continue
         registry.record(entry)
-        recorded.append(generation.number)
+        recorded.append(number)
     registry.point(pointer.current, pointer.previous)
     return recorded
 
 
-def digest(generation: Stored) -> str:
-    """Of the models, by which a night that was run again under other settings is told from the same."""
-    return hashlib.sha256(generation.encoded).hexdigest()
+def entry_of(generation: Stored, digest: str) -> Entry:
+    """A generation's runs and models for the registry.
 
-
-def entry_of(generation: Stored) -> Entry:
-    """A generation's runs and models for the registry."""
+    By the digest of its models a night that was run again under other settings is told from the same.
+    """
     models, told = generation.models(), generation.report
     trained_in = generation.trained_in()
     tonight = [name for name in USE_CASES if trained_in.get(name) == generation.number]
     return Entry(
         generation=generation.number,
-        digest=digest(generation),
+        digest=digest,
         time=generation.horizon,
         page=_night(generation.number, told),
         use_cases={name: _use_case(name, told, models) for name in USE_CASES if name in trained_in},

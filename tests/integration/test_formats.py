@@ -13,6 +13,7 @@ from typing import Any
 
 import fastavro
 import pytest
+from mappings import RATINGS
 from pyspark.sql import SparkSession
 
 from batch.conform import Counts
@@ -26,14 +27,6 @@ from lambda_arch.lake import EVENTS, QUARANTINE, Lake
 pytestmark = pytest.mark.spark
 
 RECEIVED = parse_rfc3339("2016-01-02T00:00:00Z")
-COLUMNS = {
-    "event_id": "concat('r-', user, '-', film)",
-    "event_type": "'rating'",
-    "user_id": "user",
-    "title_id": "film",
-    "event_time": "cast(time as bigint) * 1000",
-    "value": "cast(stars as double)",
-}
 ROWS: list[dict[str, Any]] = [
     {"user": f"u{nth}", "film": "31", "stars": 9.0 if nth == 3 else 2.5, "time": 1260759144 + nth} for nth in range(5)
 ]
@@ -77,7 +70,7 @@ def sequence_of_bytes(spark: SparkSession, path: Path) -> None:
 
 
 def mapping(form: Format, **options: str) -> Mapping:
-    return Mapping(name="ratings", target="events", format=form, columns=COLUMNS, options=options)
+    return Mapping(name="ratings", target="events", format=form, columns=RATINGS.columns, options=options)
 
 
 def take(lake: Lake, config: Config, of: Mapping, *paths: Path) -> IngestReport:
@@ -121,7 +114,7 @@ def test_a_sequence_files_key_and_value_are_columns(
     lake: Lake, config: Config, spark: SparkSession, tmp_path: Path
 ) -> None:
     sequence_of_json(spark, tmp_path / "seq")
-    columns = COLUMNS | {"event_id": "concat('r-', key)", "user_id": "get_json_object(value, '$.user')"}
+    columns = RATINGS.columns | {"event_id": "concat('r-', key)", "user_id": "get_json_object(value, '$.user')"}
     columns |= {"title_id": "'31'", "event_time": "'2009-12-14T02:52:24Z'", "value": "2.5"}
     of = Mapping(name="seq", target="events", format="sequencefile", columns=columns)
     assert take(lake, config, of, tmp_path / "seq").counts.new == 5
@@ -156,7 +149,7 @@ def test_a_database_is_read_by_jdbc_in_one_order(lake: Lake, config: Config, spa
     options = {"url": "jdbc:derby:memory:ratings", "dbtable": "ratings"}
     frame = spark.createDataFrame(ROWS).select("user", "film", "stars", "time")
     frame.repartition(2).write.format("jdbc").options(**{**options, "url": f"{options['url']};create=true"}).save()
-    columns = {name: column.replace("user", "`user`") for name, column in COLUMNS.items()}
+    columns = {name: column.replace("user", "`user`") for name, column in RATINGS.columns.items()}
     of = Mapping(name="ratings", target="events", format="jdbc", columns=columns, options=options)
     report = take(lake, config, of)
     assert report.counts == Counts(received=5, valid=4, rejected=1, new=4)

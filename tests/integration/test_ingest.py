@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from mappings import RATINGS
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
@@ -25,19 +26,6 @@ from lambda_arch.schemas import RAW
 pytestmark = pytest.mark.spark
 
 RECEIVED = parse_rfc3339("2016-01-02T00:00:00Z")
-RATINGS = Mapping(
-    name="ratings",
-    target="events",
-    format="csv",
-    columns={
-        "event_id": "concat('r-', user, '-', film)",
-        "event_type": "'rating'",
-        "user_id": "user",
-        "title_id": "film",
-        "event_time": "cast(time as bigint) * 1000",
-        "value": "cast(stars as double)",
-    },
-)
 CSV = "user,film,stars,time\n1,31,2.5,1260759144\n1,32,9,1260759144\n2,31,,1260759144\n1,31,4,1260759200\n"
 
 
