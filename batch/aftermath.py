@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from batch.stored import before, stored
 from lambda_arch.config import Config
+from lambda_arch.keys import Generations
 from lambda_arch.lake import Lake
-from lambda_arch.store import Generations
 
 
 class Outcome(NamedTuple):

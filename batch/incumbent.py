@@ -12,10 +12,10 @@ from pyspark.sql import functions as F
 from batch import stored
 from batch.gate import RefusedError, Verdict
 from lambda_arch.fidelity import FidelityTable
+from lambda_arch.keys import Generations
 from lambda_arch.lake import Lake
 from lambda_arch.models import Models
 from lambda_arch.records import UseCase
-from lambda_arch.store import Generations
 
 V = TypeVar("V")
 

@@ -28,13 +28,15 @@ from lambda_arch.clock import parse_rfc3339, rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable
 from lambda_arch.generations import generation_number, retire
+from lambda_arch.keys import Generations
 from lambda_arch.lake import BACKTESTS, GENERATIONS, PREDICTIONS, TABLES, Lake
 from lambda_arch.lease import Lease, night_lease
-from lambda_arch.models import Models, encode_models
+from lambda_arch.model_bytes import encode_models
+from lambda_arch.models import Models
 from lambda_arch.predictions import Scoring
 from lambda_arch.recipes import Gate
 from lambda_arch.records import UseCase
-from lambda_arch.store import Generations, Store
+from lambda_arch.store import Store
 
 Progress = Callable[[str], None]
 

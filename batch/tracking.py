@@ -13,11 +13,11 @@ from batch.report import Told, cutoff_curve, drawings_of
 from batch.stored import Stored, digests, stored
 from batch.tried import told as settings_told
 from lambda_arch.fidelity import BUCKETS, STARTS
+from lambda_arch.keys import Generations
 from lambda_arch.lake import Lake
 from lambda_arch.models import Models, RecommendModel, SentimentModel
 from lambda_arch.records import USE_CASES, UnknownSchemaError, UseCase
 from lambda_arch.registry import Entry, Page, Registry
-from lambda_arch.store import Generations
 
 Metrics = Iterator[tuple[str, float, int]]
 

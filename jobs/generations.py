@@ -13,7 +13,8 @@ from deploy.servers import in_use
 from lambda_arch.clock import rfc3339
 from lambda_arch.config import load_config
 from lambda_arch.generations import roll_back
-from lambda_arch.store import Generations, Store, StoreError
+from lambda_arch.keys import Generations
+from lambda_arch.store import Store, StoreError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 

@@ -1,9 +1,10 @@
 """What two or more layers share, and nothing else.
 
 Without Spark, in reading order: `config`, `clock`, `tiles` and `posts` (mergeable features), `vectors` and `text` (what
-models see), `models` (a generation's models as arrays), `ranking` (the recommender's algebra for many users), `scoring`
-(numeric cores), `predictions` (profile -> records), `profile_rows` (profiles out of Arrow), `records` (a prediction and
-its provenance), `fidelity`, `store` with its `scripts`, `generations` and `lease` (what is kept, the way
+models see), `models` (a generation's models as arrays) and `model_bytes` (as they are stored), `ranking` (the
+recommender's algebra for many users), `scoring` (numeric cores), `predictions` (profile -> records), `profile_rows`
+(profiles out of Arrow), `records` (a prediction and its provenance), `fidelity`, `keys` (what is where in the store),
+`commits` (what the speed layer writes), `store` with its `scripts`, `generations` and `lease` (what is kept, the way
 back, one night at a time), `reads` (for an event loop).
 With Spark: `session`, `schemas`, `rules`, `features`, `lake`. With MLflow: `registry`.
 """

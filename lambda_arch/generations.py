@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from lambda_arch.store import Generations, Store
+from lambda_arch.keys import Generations, fidelity_key, model_key
+from lambda_arch.store import Store
 
 SCAN = 10_000  # keys looked at in one round trip
 
@@ -77,7 +78,7 @@ def retire(store: Store, keep: Collection[int]) -> int:
             dropped += store.redis.unlink(*batch)
             batch = []
     gone = [number for number in store.numbers() if number not in keep]
-    batch += [f"la:{kind}:{number}".encode() for number in gone for kind in ("model", "fidelity")]
+    batch += [key(number).encode() for number in gone for key in (model_key, fidelity_key)]
     return dropped + int(store.redis.unlink(*batch) if batch else 0)
 
 

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 import msgspec
 
 from lambda_arch.clock import rfc3339
+from lambda_arch.keys import NIGHT_KEY
+from lambda_arch.scripts import RELEASE, RENEW
 from lambda_arch.store import STORE_ERRORS, Store
 
-NIGHT = "la:night"
 SECONDS = 10.0
 
 
@@ -36,26 +37,31 @@ class Lease:
     """A lease that is held."""
 
     def __init__(self, store: Store, told: bytes, seconds: float) -> None:
-        self._store, self._told, self._seconds = store, told, seconds
+        self._told, self._milliseconds, self._pause = told, int(seconds * 1000), seconds / 5
+        self._renew, self._release = store.redis.register_script(RENEW), store.redis.register_script(RELEASE)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self._thread.start()
 
     def check(self) -> None:
         """Raises NightRunsError where the lease lapsed: another night may have begun."""
-        if not self._store.renew(NIGHT, self._told, self._seconds):
+        if not self._renewed():
             raise NightRunsError("this night lost its lease, the store having been away too long: run it again")
 
     def end(self) -> None:
         """Stop renewing and give the lease back."""
         self._ended.set()
         self._thread.join()
-        self._store.release(NIGHT, self._told)
+        self._release(keys=[NIGHT_KEY], args=[self._told])
+
+    def _renewed(self) -> bool:
+        """Keep the lease; false where it lapsed."""
+        return bool(self._renew(keys=[NIGHT_KEY], args=[self._told, self._milliseconds]))
 
     def _beat(self) -> None:
-        while not self._ended.wait(self._seconds / 5):
+        while not self._ended.wait(self._pause):
             try:
-                self._store.renew(NIGHT, self._told, self._seconds)
+                self._renewed()
             except STORE_ERRORS:  # the night itself will say so, or the store comes back in time
                 continue
 
@@ -65,7 +71,7 @@ def night_lease(store: Store, horizon: int, now: int, seconds: float = SECONDS) 
     """The only night's lease; raises NightRunsError saying which night runs, where and since when."""
     holder = Holder(rfc3339(horizon), rfc3339(now), socket.gethostname(), os.getpid(), uuid.uuid4().hex)
     told = msgspec.json.encode(holder)
-    if taken := store.acquire(NIGHT, told, seconds):
+    if taken := store.redis.set(NIGHT_KEY, told, px=int(seconds * 1000), nx=True, get=True):
         other = msgspec.json.decode(taken, type=Holder)
         raise NightRunsError(
             f"a night at {other.horizon} runs since {other.since} as process {other.pid} on {other.host}: wait for it "

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_arch.records import USE_CASES, UnknownSchemaError, UseCase
+from lambda_arch.records import USE_CASES, UseCase
 from lambda_arch.vectors import Vectorizer, vectorizer
 
 SCHEMA = 3
@@ -226,33 +226,3 @@ class Models(msgspec.Struct, frozen=True, kw_only=True):
         """A title's name; None for a title the catalogue lacks."""
         title = self.catalogue.get(title_id)
         return title.name if title else None
-
-
-class _Versioned(msgspec.Struct):
-    schema: int = SCHEMA  # read by itself first: models of another release need not have this release's fields
-
-
-def encode_models(models: Models) -> bytes:
-    """The models as msgpack."""
-    return msgspec.msgpack.encode(models, enc_hook=_from_array)
-
-
-def decode_models(stored: bytes) -> Models:
-    """The models of stored msgpack; raises UnknownSchemaError for a schema of another release."""
-    schema = msgspec.msgpack.decode(stored, type=_Versioned).schema
-    if schema != SCHEMA:
-        raise UnknownSchemaError(
-            f"models of schema {schema}, this release reads {SCHEMA}: upgrade, or run a night anew"
-        )
-    return msgspec.msgpack.decode(stored, type=Models, dec_hook=_to_array)
-
-
-def _from_array(value: Any) -> Any:
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"cannot store a {type(value).__name__}")
-    return (value.dtype.str, value.shape, value.tobytes())
-
-
-def _to_array(kind: type, value: Any) -> Array:
-    dtype, shape, data = value
-    return np.frombuffer(data, dtype=dtype).reshape(shape)

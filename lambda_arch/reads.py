@@ -13,18 +13,20 @@ import redis.asyncio.retry
 from redis.backoff import NoBackoff
 
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
-from lambda_arch.models import Models, decode_models
-from lambda_arch.records import UseCase
-from lambda_arch.store import (
+from lambda_arch.keys import (
     CLOCK_KEY,
     GENERATION_KEY,
-    STORE_ERRORS,
     Generations,
-    StoreError,
+    fidelity_key,
     generation_key,
     generations_of,
+    model_key,
     speed_key,
 )
+from lambda_arch.model_bytes import decode_models
+from lambda_arch.models import Models
+from lambda_arch.records import UseCase
+from lambda_arch.store import STORE_ERRORS, StoreError
 
 CONNECTIONS = 32  # of one serving process
 
@@ -82,12 +84,12 @@ class AsyncStore:
 
     async def models(self, generation: int) -> Models | None:
         """A generation's models, or None where they are gone; raises UnknownSchemaError."""
-        stored = await self._answer(self.redis.get(f"la:model:{generation}"))
+        stored = await self._answer(self.redis.get(model_key(generation)))
         return await asyncio.to_thread(decode_models, stored) if stored else None
 
     async def fidelity(self, generation: int) -> FidelityTable | None:
         """A generation's fidelity table, or None; raises UnknownSchemaError."""
-        stored = await self._answer(self.redis.get(f"la:fidelity:{generation}"))
+        stored = await self._answer(self.redis.get(fidelity_key(generation)))
         return decode_fidelity(stored) if stored else None
 
     async def _answer(self, asked: Awaitable[Any]) -> Any:

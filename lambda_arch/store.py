@@ -1,9 +1,6 @@
-"""The store (Redis protocol): keys, compare-and-set, generations. With `reads`, the only importer of redis.
+"""The store (Redis protocol): generations, compare-and-set. With `reads`, the only importer of redis.
 
-Keys (the public contract; any client may read the records as JSON):
-`la:{u:ID}:g:N` and `la:{t:ID}:g:N`: what generation N says of a user or title; `la:{u:ID}:s`, `la:{t:ID}:s`:
-what the speed layer says; `la:gen`: which generation is current; `la:numbers`: the horizon of each generation's
-number; `la:model:N`, `la:fidelity:N`, `la:report:N`; `la:clock`; `la:night`: the night that runs.
+What is under which key, `keys` tells.
 """
 
 from __future__ import annotations
@@ -14,79 +11,29 @@ from typing import Any
 import msgspec
 import redis
 
+from lambda_arch.commits import Commit, CommitResult, StoredEntity, result_of
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
-from lambda_arch.models import Models, decode_models, encode_models
-from lambda_arch.records import Prediction, encode, order
-from lambda_arch.scripts import ADVANCE, COMMIT, FLIP, RELEASE, RENEW, ROLLBACK
+from lambda_arch.keys import (
+    CLOCK_KEY,
+    GENERATION_KEY,
+    NUMBERS_KEY,
+    Generations,
+    fidelity_key,
+    generation_key,
+    generations_of,
+    model_key,
+    report_key,
+    speed_key,
+)
+from lambda_arch.model_bytes import decode_models, encode_models
+from lambda_arch.models import Models
+from lambda_arch.scripts import ADVANCE, COMMIT, FLIP, ROLLBACK
 
-GENERATION_KEY, CLOCK_KEY, NUMBERS_KEY = "la:gen", "la:clock", "la:numbers"
 CONNECT_SECONDS = 5.0
 
 
 class StoreError(RuntimeError):
     """The store is away, full or refuses; the message says what and the remedy."""
-
-
-class Generations(msgspec.Struct, frozen=True):
-    """The pointer: current and previous generation and their horizons (microseconds); 0 is none.
-
-    `epoch` grows with every flip and rollback; `withdrawn` are generations that a rollback took out of service.
-    """
-
-    current: int = 0
-    current_horizon: int = 0
-    previous: int = 0
-    previous_horizon: int = 0
-    epoch: int = 0
-    withdrawn: tuple[int, ...] = ()
-
-    def horizon(self, generation: int) -> int | None:
-        """The horizon of a generation in service or kept for rollback."""
-        return {self.current: self.current_horizon, self.previous: self.previous_horizon}.get(generation or -1)
-
-    def oldest_horizon(self) -> int:
-        """The horizon since which the speed layer keeps tiles: the earlier of both, so that a rollback is exact."""
-        return min(self.previous_horizon, self.current_horizon) if self.previous else self.current_horizon
-
-
-class StoredEntity(msgspec.Struct, frozen=True):
-    """What the speed layer reads of an entity: its profile in the generation, its state and state version."""
-
-    profile: bytes | None
-    state: bytes | None
-    version: int
-
-
-class Commit(msgspec.Struct, frozen=True):
-    """What the speed layer writes of an entity in an epoch, if its state version is still the one read."""
-
-    entity: str
-    version: int
-    epoch: int
-    state: bytes
-    records: list[Prediction]
-
-
-class CommitResult(msgspec.Struct, frozen=True):
-    """Whether the commit was written, how many records were not greater than the stored ones, and those that were.
-
-    `outdated`: it was not, because the entity was written in a newer epoch.
-    """
-
-    written: bool
-    refused: int
-    accepted: tuple[Prediction, ...] = ()
-    outdated: bool = False
-
-
-def generation_key(entity: str, generation: int) -> str:
-    """The hash of what a generation says of an entity (`u:ID` or `t:ID`)."""
-    return f"la:{{{entity}}}:g:{generation}"
-
-
-def speed_key(entity: str) -> str:
-    """The hash of what the speed layer says of an entity, its state and the state's version."""
-    return f"la:{{{entity}}}:s"
 
 
 class Store:
@@ -99,8 +46,6 @@ class Store:
         self._commit = self.redis.register_script(COMMIT)
         self._flip = self.redis.register_script(FLIP)
         self._rollback = self.redis.register_script(ROLLBACK)
-        self._renew = self.redis.register_script(RENEW)
-        self._release = self.redis.register_script(RELEASE)
         self._advance = self.redis.register_script(ADVANCE)
 
     def ping(self) -> None:
@@ -160,27 +105,27 @@ class Store:
         """Write a generation's models and fidelity table; raises StoreError where the store is full."""
         number = models.generation
         pipe = self.redis.pipeline(transaction=True)
-        pipe.set(f"la:model:{number}", encode_models(models), ex=self._ttl)
-        pipe.set(f"la:fidelity:{number}", msgspec.json.encode(fidelity), ex=self._ttl)
+        pipe.set(model_key(number), encode_models(models), ex=self._ttl)
+        pipe.set(fidelity_key(number), msgspec.json.encode(fidelity), ex=self._ttl)
         _executed(pipe)
 
     def put_report(self, generation: int, report: bytes) -> None:
         """Write what the night that made a generation reported (JSON)."""
-        self.redis.set(f"la:report:{generation}", report, ex=self._ttl)
+        self.redis.set(report_key(generation), report, ex=self._ttl)
 
     def report(self, generation: int) -> bytes | None:
         """The report of a generation's night, or None where it is gone."""
-        stored: bytes | None = self.redis.get(f"la:report:{generation}")
+        stored: bytes | None = self.redis.get(report_key(generation))
         return stored
 
     def models(self, generation: int) -> Models | None:
         """A generation's models, or None where they are gone."""
-        stored = self.redis.get(f"la:model:{generation}")
+        stored = self.redis.get(model_key(generation))
         return decode_models(stored) if stored else None
 
     def fidelity(self, generation: int) -> FidelityTable | None:
         """A generation's fidelity table, or None."""
-        stored = self.redis.get(f"la:fidelity:{generation}")
+        stored = self.redis.get(fidelity_key(generation))
         return decode_fidelity(stored) if stored else None
 
     # -- the speed layer -------------------------------------------------------------------------------------
@@ -201,17 +146,8 @@ class Store:
         """Write entities' states and records in one round trip, each by one compare-and-set."""
         pipe = self.redis.pipeline(transaction=False)
         for commit in commits:
-            records = [
-                part
-                for record in commit.records
-                for part in (record.use_case, encode(record), *order(record))
-            ]  # fmt: skip
-            self._commit(
-                keys=[speed_key(commit.entity)],
-                args=[commit.version, self._ttl, commit.epoch, commit.state, *records],
-                client=pipe,
-            )
-        return [_result(commit, *answer) for commit, answer in zip(commits, pipe.execute(), strict=True)]
+            self._commit(keys=[speed_key(commit.entity)], args=commit.arguments(self._ttl), client=pipe)
+        return [result_of(commit, *answer) for commit, answer in zip(commits, pipe.execute(), strict=True)]
 
     def advance_clock(self, event_time: int) -> None:
         """Note the newest event time seen; never goes back."""
@@ -220,21 +156,6 @@ class Store:
     def event_now(self) -> int:
         """The newest event time seen, in microseconds; 0 where none was."""
         return int(self.redis.get(CLOCK_KEY) or 0)
-
-    # -- one night at a time ---------------------------------------------------------------------------------
-
-    def acquire(self, lease: str, told: bytes, seconds: float) -> bytes | None:
-        """Take a lease that lapses unless renewed; None where it was free, else what its holder told."""
-        holder: bytes | None = self.redis.set(lease, told, px=int(seconds * 1000), nx=True, get=True)
-        return holder
-
-    def renew(self, lease: str, told: bytes, seconds: float) -> bool:
-        """Keep a lease; false where it lapsed."""
-        return bool(self._renew(keys=[lease], args=[told, int(seconds * 1000)]))
-
-    def release(self, lease: str, told: bytes) -> None:
-        """Give a lease back."""
-        self._release(keys=[lease], args=[told])
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -257,11 +178,6 @@ def _executed(pipe: Any) -> None:
         raise StoreError(refused(error)) from None
 
 
-def _result(commit: Commit, written: int, refused: list[int]) -> CommitResult:
-    accepted = [record for number, record in enumerate(commit.records) if written > 0 and number not in refused]
-    return CommitResult(written > 0, len(refused), tuple(accepted), outdated=written < 0)
-
-
 STORE_ERRORS = (redis.RedisError, OSError)
 
 
@@ -273,9 +189,3 @@ def refused(error: object) -> str:
             "features.history_limit; what is in service stays"
         )
     return f"store refuses: {error}"
-
-
-def generations_of(stored: Mapping[bytes, bytes]) -> Generations:
-    """The pointer of its stored hash."""
-    numbers = {key.decode(): int(value) for key, value in stored.items() if key != b"withdrawn"}
-    return Generations(**numbers, withdrawn=tuple(map(int, stored.get(b"withdrawn", b"").split())))

@@ -9,10 +9,10 @@ import msgspec
 
 from lambda_arch.clock import SECOND, rfc3339, wall_now
 from lambda_arch.config import Config
+from lambda_arch.keys import Generations
 from lambda_arch.models import Models
 from lambda_arch.reads import AsyncStore
 from lambda_arch.records import Prediction, UseCase
-from lambda_arch.store import Generations
 from serving.arbiter import Context, Decision, Rejection, age, arbitrate
 from serving.current import Current, Loaded
 from serving.fallback import fallback

@@ -10,8 +10,8 @@ import msgspec
 from lambda_arch.clock import HOUR, parse_rfc3339
 from lambda_arch.config import Limits
 from lambda_arch.fidelity import FidelityTable, Measure, bucket
+from lambda_arch.keys import Generations
 from lambda_arch.records import Layer, Prediction, UseCase
-from lambda_arch.store import Generations
 
 Reason = Literal["expired", "unknown_generation", "unknown_schema", "unreadable", "no_generation", "no_models"]
 Rule = Literal["fidelity", "newer", "batch_default", "only_batch", "only_speed", "fallback"]

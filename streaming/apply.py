@@ -12,12 +12,14 @@ from typing import Any
 import msgspec
 
 from lambda_arch.clock import wall_now
+from lambda_arch.commits import Commit, CommitResult, StoredEntity
+from lambda_arch.keys import Generations
 from lambda_arch.models import Models
 from lambda_arch.posts import Post, PostTile, merge_post_tiles
 from lambda_arch.predictions import Scoring, predict_title, predict_user
 from lambda_arch.records import Prediction
 from lambda_arch.scoring import post_tile
-from lambda_arch.store import Commit, CommitResult, Generations, Store, StoredEntity, StoreError
+from lambda_arch.store import Store, StoreError
 from lambda_arch.tiles import Event, Profile, Tile, merge_profiles, merge_tiles, profile_of, unit_tile
 from streaming.state import Horizons, State, absorbed, decode_state, since
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from lambda_arch.keys import speed_key
 from lambda_arch.records import USE_CASES, Prediction, decode
-from lambda_arch.store import Store, speed_key
+from lambda_arch.store import Store
 from streaming.state import Counts, counts_of
 
 

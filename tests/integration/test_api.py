@@ -18,11 +18,12 @@ from typer.testing import CliRunner, Result
 from jobs.cli import app as console
 from jobs.run_api import run
 from lambda_arch.clock import HOUR, parse_rfc3339, rfc3339
+from lambda_arch.commits import Commit
 from lambda_arch.config import Config, ConfigError, load_config
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.models import Models
 from lambda_arch.records import Prediction, UseCase, encode
-from lambda_arch.store import Commit, Store, StoreError
+from lambda_arch.store import Store, StoreError
 from serving.app import create_app
 
 pytestmark = pytest.mark.servers

@@ -12,12 +12,13 @@ import redis
 from store_content import Content, content, counts, records
 
 from lambda_arch.clock import DAY, day_of, rfc3339
+from lambda_arch.commits import Commit, CommitResult
 from lambda_arch.fidelity import FidelityTable
 from lambda_arch.models import Models
 from lambda_arch.posts import Post
 from lambda_arch.predictions import Scoring, predict_user
 from lambda_arch.scoring import wilson
-from lambda_arch.store import Commit, CommitResult, Store, StoreError
+from lambda_arch.store import Store, StoreError
 from lambda_arch.tiles import Event, Profile, Tile, merge_tiles, profile_of, unit_tile
 from streaming.apply import Applier
 from streaming.state import Counts, decode_state

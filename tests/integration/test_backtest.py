@@ -137,6 +137,10 @@ def test_challenger_incumbent_and_baselines_answer_the_same_cases(judged: Judged
     assert (shown.value, shown.incumbent.value, shown.incumbent.gain) == (1.0, 0.0, 1.0)
     assert [(rival.name, rival.gain) for rival in shown.baselines] == [(name, 1.0) for name in LISTS]
     assert shown.measures == {"recall@10": 1.0, "coverage@10": 10 / 200}
+    for use_case in ("recommend", "churn", "segment"):
+        against = judged.evidence[use_case].incumbent
+        assert against is not None
+        assert theirs.measures[use_case]["batch"]["0"].value == pytest.approx(against.value, abs=2e-6)
     same = judged.evidence["churn"].incumbent
     assert same is not None
     assert (same.gain, same.low, same.high) == (0, 0, 0)

@@ -29,9 +29,10 @@ from store_content import content, counts
 from deploy import servers
 from lambda_arch.clock import day_of, parse_rfc3339
 from lambda_arch.config import Config
+from lambda_arch.keys import speed_key
 from lambda_arch.lake import BRONZE
 from lambda_arch.models import Models
-from lambda_arch.store import Store, speed_key
+from lambda_arch.store import Store
 from lambda_arch.tiles import MILLION, Event, Tile, merge_tiles, unit_tile
 from streaming.produce import Record, produce
 from streaming.state import decode_state

@@ -17,23 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambda_arch.clock import rfc3339
+from lambda_arch.commits import Commit, CommitResult
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.generations import RollbackError, generation_number, retire, roll_back
+from lambda_arch.keys import GENERATION_KEY, NUMBERS_KEY, Generations, generation_key, speed_key
 from lambda_arch.lease import NightRunsError, night_lease
 from lambda_arch.models import Models
 from lambda_arch.reads import AsyncStore
 from lambda_arch.records import Prediction, UnknownSchemaError, decode, encode, order
-from lambda_arch.store import (
-    GENERATION_KEY,
-    NUMBERS_KEY,
-    Commit,
-    CommitResult,
-    Generations,
-    Store,
-    StoreError,
-    generation_key,
-    speed_key,
-)
+from lambda_arch.store import Store, StoreError
 
 pytestmark = pytest.mark.servers
 TTL_DAYS = 3

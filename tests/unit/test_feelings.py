@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from lambda_arch.models import Models, SentimentModel, decode_models, encode_models
+from lambda_arch.model_bytes import decode_models, encode_models
+from lambda_arch.models import Models, SentimentModel
 from lambda_arch.posts import PostTile
 from lambda_arch.scoring import feeling, feeling_probabilities, post_tile
 from lambda_arch.text import tokens

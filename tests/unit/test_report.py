@@ -17,7 +17,8 @@ from batch.stored import Stored
 from batch.svg import drawn
 from batch.tried import apart
 from batch.tried import told as told_settings
-from lambda_arch.models import Models, encode_models
+from lambda_arch.model_bytes import encode_models
+from lambda_arch.models import Models
 
 Told = dict[str, Any]
 

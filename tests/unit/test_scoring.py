@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_arch.models import FoldIn, Models, RecommendModel, decode_models, encode_models
+from lambda_arch.model_bytes import decode_models, encode_models
+from lambda_arch.models import FoldIn, Models, RecommendModel
 from lambda_arch.records import UnknownSchemaError
 from lambda_arch.scoring import fold_in, nearest_segment, sigmoid, top_titles, wilson
 from lambda_arch.tiles import MILLION, Profile, Seen, Tile

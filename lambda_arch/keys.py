@@ -1,0 +1,68 @@
+"""The store's keys, and the pointer that says which generation is current.
+
+The public contract; any client may read the records as JSON. `la:{u:ID}:g:N` and `la:{t:ID}:g:N`: what generation N
+says of a user or title; `la:{u:ID}:s`, `la:{t:ID}:s`: what the speed layer says; `la:gen`: the pointer; `la:numbers`:
+the horizon of each generation's number; `la:model:N`, `la:fidelity:N`, `la:report:N`; `la:clock`; `la:night`: the night
+that runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+GENERATION_KEY, CLOCK_KEY, NUMBERS_KEY, NIGHT_KEY = "la:gen", "la:clock", "la:numbers", "la:night"
+
+
+class Generations(msgspec.Struct, frozen=True):
+    """The pointer: current and previous generation and their horizons (microseconds); 0 is none.
+
+    `epoch` grows with every flip and rollback; `withdrawn` are generations that a rollback took out of service.
+    """
+
+    current: int = 0
+    current_horizon: int = 0
+    previous: int = 0
+    previous_horizon: int = 0
+    epoch: int = 0
+    withdrawn: tuple[int, ...] = ()
+
+    def horizon(self, generation: int) -> int | None:
+        """The horizon of a generation in service or kept for rollback."""
+        return {self.current: self.current_horizon, self.previous: self.previous_horizon}.get(generation or -1)
+
+    def oldest_horizon(self) -> int:
+        """The horizon since which the speed layer keeps tiles: the earlier of both, so that a rollback is exact."""
+        return min(self.previous_horizon, self.current_horizon) if self.previous else self.current_horizon
+
+
+def generation_key(entity: str, generation: int) -> str:
+    """The hash of what a generation says of an entity (`u:ID` or `t:ID`)."""
+    return f"la:{{{entity}}}:g:{generation}"
+
+
+def speed_key(entity: str) -> str:
+    """The hash of what the speed layer says of an entity, its state and the state's version."""
+    return f"la:{{{entity}}}:s"
+
+
+def model_key(generation: int) -> str:
+    """A generation's models."""
+    return f"la:model:{generation}"
+
+
+def fidelity_key(generation: int) -> str:
+    """A generation's fidelity table."""
+    return f"la:fidelity:{generation}"
+
+
+def report_key(generation: int) -> str:
+    """What the night that made a generation reported."""
+    return f"la:report:{generation}"
+
+
+def generations_of(stored: Mapping[bytes, bytes]) -> Generations:
+    """The pointer of its stored hash."""
+    numbers = {key.decode(): int(value) for key, value in stored.items() if key != b"withdrawn"}
+    return Generations(**numbers, withdrawn=tuple(map(int, stored.get(b"withdrawn", b"").split())))
