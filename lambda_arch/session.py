@@ -11,6 +11,9 @@ from pyspark.sql import SparkSession
 from lambda_arch.config import Config, ConfigError
 
 _LOGGING = Path(__file__).with_name("log4j2.properties").as_uri()
+# Spark's vector code instead of whatever libblas a machine has or lacks: the same figures everywhere, no threads of its
+# own, and no complaint of netlib's C code, which no log setting reaches, where there is none.
+_JAVA_ALGEBRA = {f"dev.ludovic.netlib.{library}.allowNative": "false" for library in ("blas", "lapack", "arpack")}
 _CHECKPOINTS = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 
 
@@ -31,6 +34,9 @@ def spark_session(config: Config, name: str, master: str, driver_memory: str) ->
         )
     session: SparkSession = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    # Not by the driver's options: under spark-submit its JVM is there before them.
+    for key, value in _JAVA_ALGEBRA.items():
+        session.sparkContext.setSystemProperty(key, value)
     return session
 
 
@@ -73,5 +79,6 @@ def settings(config: Config) -> dict[str, str]:
         "spark.driver.host": "127.0.0.1",
         # Stopping a query inside a Python foreachBatch overflows the default stack.
         "spark.driver.extraJavaOptions": f"-Xss8m -XX:+UseSerialGC -Dlog4j2.configurationFile={_LOGGING}",
+        "spark.executor.extraJavaOptions": " ".join(f"-D{key}={value}" for key, value in _JAVA_ALGEBRA.items()),
         "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
     }

@@ -92,6 +92,7 @@ def test_the_night_publishes_a_generation_that_any_client_reads(
     url = f"{store_url.removesuffix('/0')}/{DATABASE}"
     done = submitted(config, url, tmp_path, "--horizon", HORIZON)
     assert done.returncode == 0, done.stdout[-3000:]
+    assert "netlib" not in done.stdout + done.stderr
     report = json.loads(done.stdout.splitlines()[-1])
     assert (report["generation"], report["horizon"], report["published"]) == (1, HORIZON, True)
     assert client.hget("la:gen", "current") == "1"
