@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 from batch.aftermath import followed, recorded, reported, tell
 from batch.classification import Bin
 from batch.evidence import Evidence
+from batch.incumbent import before, in_service
 from batch.intake import Source
 from batch.pipeline import NightReport
 from batch.selection import Trial
@@ -57,15 +58,17 @@ def publish(lake: Lake, models: Models) -> None:
     lags = {"0": Measure(-0.4, 0.01, 90), "20+": Measure(-0.5, 0.1, 9)}
     shown = Evidence("minus log-loss", -0.4, 90, calibration=(Bin(0.1, 0.05, 80), Bin(0.7, 0.8, 10)))
     trials = tuple(Trial("kmeans", {"k": k, "starts": 3}, {"silhouette": 0.1 * k}, 0.01, 1.0) for k in (3, 2))
+    fidelity = FidelityTable(number, {name: {"batch": lags} for name in USE_CASES})
     report = NightReport(
         generation=number, horizon=rfc3339(models.horizon), published=True, users=141, titles=12,
         models={name: getattr(models, name).name for name in USE_CASES}, trials={"segment": trials}, reasons={},
-        features={}, fidelity=FidelityTable(number, {name: {"batch": lags} for name in USE_CASES}),
+        features={}, fidelity=fidelity,
         seconds={"train": 3.0}, settings={"churn": {"reg": 0.1, "costs": {"false_positive": 2.0}, "grid": {}}},
         evidence={"churn": shown}, data={"silver/events": Source(59_500, 7), "silver/titles": Source(40, 1)},
     )  # fmt: skip
     encoded = bytearray(encode_models(models))
-    row = (number, report.horizon, "test", msgspec.json.encode(report).decode(), encoded, encoded, "{}")
+    told, measured = (msgspec.json.encode(part).decode() for part in (report, fidelity))
+    row = (number, report.horizon, "test", told, encoded, encoded, measured)
     lake.create(GENERATIONS)
     lake.append(lake.spark.createDataFrame([row], GENERATIONS.schema), GENERATIONS)
 
@@ -180,6 +183,23 @@ def test_no_registry_is_asked_where_none_is_configured(lake: Lake, settings: Con
     publish(lake, small_models)
     none = settings.model_copy(update={"mlflow": settings.mlflow.model_copy(update={"tracking_uri": ""})})
     assert "Registry: none" in tell(lake, Generations(2), none, 2).read_text("utf-8")
+
+
+def test_a_night_s_incumbent_is_what_readers_have_and_a_caught_up_night_s_what_came_before(
+    lake: Lake, small_models: Models
+) -> None:
+    lake.create(GENERATIONS)
+    first, second = small_models.horizon, small_models.horizon + DAY
+    assert in_service(lake, Generations(), 2) is None
+    for models in (small_models, next_night(small_models)):
+        publish(lake, models)
+    pointer = Generations(3, second, 2, first)
+    found = [in_service(lake, pointer, number) for number in (4, 3)]
+    found += [before(lake, horizon) for horizon in (second + 1, second, first)]
+    assert [one and one.models.generation for one in found] == [3, 2, 3, 2, None]
+    newest = found[0]
+    assert newest is not None
+    assert (newest.twins.generation, newest.fidelity.generation, newest.users) == (3, 3, 141)
 
 
 def test_a_generation_that_the_lake_lacks(lake: Lake, settings: Config, small_models: Models) -> None:
