@@ -11,6 +11,7 @@ from lambda_arch.clock import rfc3339
 from lambda_arch.features import profiles
 from lambda_arch.lake import EVENTS, LABELS, POSTS, TITLES, Lake
 from lambda_arch.schemas import Transform
+from lambda_arch.tiles import MILLION
 
 
 @dataclass(frozen=True)
@@ -45,3 +46,10 @@ def before(horizon: int) -> Transform:
     moment = F.lit(rfc3339(horizon)).cast("timestamp")
     # By the date, which clusters the table, files are skipped.
     return lambda frame: frame.where((F.col("event_time") < moment) & (F.col("event_date") <= F.to_date(moment)))
+
+
+def seen_titles(profiles: DataFrame) -> DataFrame:
+    """Profiles -> (user_id, title_id, time, strength), strength as a fraction; unique per user and title."""
+    seen = profiles.select("user_id", F.explode("lifetime.history").alias("seen"))
+    strength = (F.col("seen.strength") / MILLION).alias("strength")
+    return seen.select("user_id", F.col("seen.title").alias("title_id"), "seen.time", strength)

@@ -11,19 +11,19 @@ import msgspec
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch.backtest import backtest
-from batch.backtest_rows import backtest_rows
 from batch.conform import conform_bronze
-from batch.evidence import Evidence
-from batch.gate import Counts, RefusedError, Verdict, judge, refusal
-from batch.incumbent import Candidate, Incumbent, admitted, before, in_service
+from batch.customers.usefulness import FeatureRow, feature_rows
+from batch.feelings.sentiment import POST_TILES, post_tiles, title_days
 from batch.intake import Source, sources
+from batch.judgement.backtest import backtest
+from batch.judgement.evidence import Evidence
+from batch.judgement.gate import Counts, RefusedError, Verdict, judge, refusal
+from batch.judgement.incumbent import Candidate, Incumbent, admitted, before, in_service
+from batch.judgement.rows import backtest_rows
 from batch.known import Known, known_before
 from batch.publish import SCORED, prediction_rows, scored_titles, scored_users, verify, write_store
 from batch.selection import Trial
-from batch.sentiment import POST_TILES, post_tiles, title_days
 from batch.training import Selected, everything, select, trained, unjudged
-from batch.usefulness import FeatureRow, feature_rows
 from lambda_arch.clock import parse_rfc3339, rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable

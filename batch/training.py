@@ -8,15 +8,15 @@ from typing import Any
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from batch.churn import fold, labelled_accounts, select_churn, train_churn
-from batch.content import with_unseen
-from batch.hindsight import select_recommend
-from batch.known import Known
-from batch.recommend import seen_titles, train_recommend
-from batch.segment import select_segment, train_segment
+from batch.customers.churn import fold, labelled_accounts, select_churn, train_churn
+from batch.customers.segment import select_segment, train_segment
+from batch.feelings.selection import select_sentiment
+from batch.feelings.sentiment import labelled_posts, train_sentiment
+from batch.known import Known, seen_titles
+from batch.recommenders.als import train_recommend
+from batch.recommenders.content import with_unseen
+from batch.recommenders.hindsight import select_recommend
 from batch.selection import Selection, Trial
-from batch.sentiment import labelled_posts, train_sentiment
-from batch.sentiment_selection import select_sentiment
 from lambda_arch.config import Config
 from lambda_arch.features import profiles, unit_tile
 from lambda_arch.models import Models, Title

@@ -20,8 +20,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy.sparse import csr_matrix
 
-from batch.cases import ndcg
-from batch.recommend import train_recommend
+from batch.measures.answers import ndcg
+from batch.recommenders.als import train_recommend
 from benchmarks.ground import Ground
 from benchmarks.rows import Row, at_least, reported
 from benchmarks.timing import in_turns, ratios

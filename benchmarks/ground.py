@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch.conform import conform_bronze
-from batch.ingest import ingest
-from batch.mapping import load_mapping
+from batch.ingestion.ingest import ingest
+from batch.ingestion.mapping import load_mapping
 from demo.datasets import Datasets, prepare
 from demo.wheels import Sources, load_sources
 from lambda_arch.clock import wall_now

@@ -9,12 +9,12 @@ from sklearn.metrics import silhouette_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from batch.calibration import cross_calibrated, measures
-from batch.churn import labelled_accounts
-from batch.feature_vectors import Floats
+from batch.customers.calibration import cross_calibrated, measures
+from batch.customers.churn import labelled_accounts
+from batch.customers.feature_vectors import Floats
+from batch.customers.logistic import Rows, out_of_fold, rows_of
+from batch.customers.segment import clusters, select_segment, viewers_of
 from batch.known import Known, known_before
-from batch.logistic import Rows, out_of_fold, rows_of
-from batch.segment import clusters, select_segment, viewers_of
 from benchmarks.ground import Ground
 from benchmarks.rows import Row, at_least, at_most, reported
 from lambda_arch.clock import DAY

@@ -12,10 +12,11 @@ from implicit.cpu.als import AlternatingLeastSquares
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
 
-from batch.baselines import recommend_baselines
-from batch.cases import ndcg
-from batch.hindsight import select_recommend
-from batch.recommend import seen_titles, train_recommend
+from batch.known import seen_titles
+from batch.measures.answers import ndcg
+from batch.recommenders.als import train_recommend
+from batch.recommenders.baselines import recommend_baselines
+from batch.recommenders.hindsight import select_recommend
 from benchmarks.ground import Ground
 from benchmarks.rows import Row, at_least, reported
 from lambda_arch.clock import SECOND

@@ -14,9 +14,9 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from batch.lexicon import sentiment_baselines
-from batch.sentiment import train_sentiment
-from batch.sentiment_selection import select_sentiment
+from batch.feelings.lexicon import sentiment_baselines
+from batch.feelings.selection import select_sentiment
+from batch.feelings.sentiment import train_sentiment
 from benchmarks.ground import Ground
 from benchmarks.rows import Row, at_least, at_most, reported
 from lambda_arch.scoring import feeling

@@ -8,8 +8,9 @@ import numpy as np
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from batch.cases import ndcg
-from batch.recommend import seen_titles, train_recommend
+from batch.known import seen_titles
+from batch.measures.answers import ndcg
+from batch.recommenders.als import train_recommend
 from demo.quality import standard_error
 from lambda_arch.config import Config
 from lambda_arch.features import profile_of_row, profiles

@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 from pyspark.sql import functions as F
 
-from batch.aftermath import tell
 from batch.conform import conform_bronze
-from batch.ingest import ingest
-from batch.mapping import load_mapping
+from batch.ingestion.ingest import ingest
+from batch.ingestion.mapping import load_mapping
 from batch.pipeline import NightReport, Stages, run_night
+from batch.reporting.aftermath import tell
 from demo.datasets import Datasets, prepare
 from demo.evaluate import Truth, ask_all, judged, samples
 from demo.last_fifth import last_fifth

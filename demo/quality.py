@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.cases import minus_log_loss, ndcg
+from batch.measures.answers import minus_log_loss, ndcg
 from lambda_arch.records import UseCase
 from serving.answers import Answer, Answers
 

@@ -140,9 +140,9 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def _user_errors() -> tuple[type[Exception], ...]:
     # Late, for they are slow to import and wanted only when something went wrong.
-    from batch.export import ExportError
-    from batch.gate import RefusedError
-    from batch.mapping import IngestError
+    from batch.exports.export import ExportError
+    from batch.ingestion.mapping import IngestError
+    from batch.judgement.gate import RefusedError
     from batch.publish import PublishError
     from batch.stored import NoGenerationError
     from demo.latency import ProbeError

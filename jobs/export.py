@@ -35,7 +35,7 @@ def export(
     out: Annotated[Path | None, typer.Option(help="The file; USE_CASE-GENERATION.FORMAT if left out.")] = None,
 ) -> None:
     """Write a model to a file; its metadata names the inputs."""
-    from batch.export import exported
+    from batch.exports.export import exported
     from deploy.servers import in_use
     from lambda_arch.store import Store
 

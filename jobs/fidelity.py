@@ -42,7 +42,7 @@ def fidelity(
 
 
 def _draw(measured: FidelityTable, plot: Path) -> None:
-    from batch.fidelity_plot import draw  # matplotlib takes a second to import
+    from batch.reporting.fidelity_plot import draw  # matplotlib takes a second to import
 
     try:
         draw(measured, plot)

@@ -61,7 +61,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Make the previous generation current again, at once; the next night gets a new number."""
-    from batch.aftermath import followed
+    from batch.reporting.aftermath import followed
 
     store = _store()
     before, after = store.generations(), roll_back(store, to)

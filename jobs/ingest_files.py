@@ -31,8 +31,8 @@ def ingest_files(
 
     The same files again add nothing.
     """
-    from batch.ingest import ingest
-    from batch.mapping import load_mapping
+    from batch.ingestion.ingest import ingest
+    from batch.ingestion.mapping import load_mapping
     from lambda_arch.lake import Lake
     from lambda_arch.session import spark_session
 
@@ -86,7 +86,7 @@ def _short(file: str) -> str:
 
 def main() -> None:
     """Run as a job of its own: a user's mistake ends in one line."""
-    from batch.mapping import IngestError
+    from batch.ingestion.mapping import IngestError
     from lambda_arch.lake import LakeError
 
     try:

@@ -20,7 +20,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report itself, as JSON.")] = False,
 ) -> None:
     """Print where a generation's report lies, a page with JSON beside it; it is written if it is not there."""
-    from batch.aftermath import reported
+    from batch.reporting.aftermath import reported
 
     config = load_config()
     number = _store(config).generations().current if generation is None else generation
@@ -34,7 +34,7 @@ def report(
 @registry_app.command("sync")
 def sync() -> None:
     """Record the generations that the registry lacks, and let its aliases follow the store's pointer."""
-    from batch.aftermath import recorded
+    from batch.reporting.aftermath import recorded
 
     config = load_config()
     pointer = _store(config).generations()

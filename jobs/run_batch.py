@@ -9,10 +9,10 @@ import uuid
 import msgspec
 import structlog
 
-from batch.aftermath import tell
-from batch.gate import RefusedError
+from batch.judgement.gate import RefusedError
 from batch.pipeline import run_night
 from batch.publish import PublishError
+from batch.reporting.aftermath import tell
 from jobs.nights import REFUSED_CODE, last_midnight, now
 from lambda_arch.clock import DAY, parse_rfc3339
 from lambda_arch.config import ConfigError, load_config

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch.mapping import Mapping
+from batch.ingestion.mapping import Mapping
 
 RATINGS = Mapping(
     name="ratings",

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from mlflow.tracking import MlflowClient
 
-from batch.aftermath import followed, recorded, reported, tell
-from batch.classification import Bin
-from batch.evidence import Evidence
-from batch.incumbent import before, in_service
 from batch.intake import Source
+from batch.judgement.evidence import Evidence
+from batch.judgement.incumbent import before, in_service
+from batch.measures.classification import Bin
 from batch.pipeline import NightReport
+from batch.reporting.aftermath import followed, recorded, reported, tell
 from batch.selection import Trial
 from batch.stored import NoGenerationError
 from lambda_arch.clock import DAY, rfc3339

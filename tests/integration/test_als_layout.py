@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch.recommend import _numbered, train_recommend
+from batch.recommenders.als import _numbered, train_recommend
 from lambda_arch.config import load_config
 
 pytestmark = pytest.mark.spark

@@ -13,11 +13,11 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch.backtest import Judged, backtest
-from batch.backtest_rows import backtest_rows
-from batch.cases import INCUMBENT
+from batch.judgement.backtest import Judged, backtest
+from batch.judgement.cases import INCUMBENT
+from batch.judgement.replay import Replay
+from batch.judgement.rows import backtest_rows
 from batch.known import Known
-from batch.replay import Replay
 from batch.training import early
 from lambda_arch.clock import DAY, micros
 from lambda_arch.config import Config, load_config

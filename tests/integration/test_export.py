@@ -15,7 +15,7 @@ from jpmml_evaluator import Evaluator, make_evaluator
 from jpmml_evaluator.py4j import Py4JBackend
 from pandas import DataFrame
 
-from batch.export import ExportError, exported
+from batch.exports.export import ExportError, exported
 from lambda_arch.clock import parse_rfc3339
 from lambda_arch.models import ChurnModel, FoldIn, Models, RecommendModel, SegmentModel, SentimentModel
 from lambda_arch.scoring import churn_probability, feeling_probabilities, fold_in, nearest_segment

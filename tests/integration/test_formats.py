@@ -17,9 +17,9 @@ from mappings import RATINGS
 from pyspark.sql import SparkSession
 
 from batch.conform import Counts
-from batch.ingest import ingest
-from batch.ingest_report import IngestReport
-from batch.mapping import Format, IngestError, Mapping
+from batch.ingestion.ingest import ingest
+from batch.ingestion.mapping import Format, IngestError, Mapping
+from batch.ingestion.report import IngestReport
 from lambda_arch.clock import parse_rfc3339
 from lambda_arch.config import Config
 from lambda_arch.lake import EVENTS, QUARANTINE, Lake

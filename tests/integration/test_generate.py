@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from batch.mapping import FIELDS, load_mapping
+from batch.ingestion.mapping import FIELDS, load_mapping
 from generate import files, parts
 from generate.opinions import NEGATIVE, POSITIVE
 from generate.pipeline import GenerateReport, generate

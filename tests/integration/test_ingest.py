@@ -14,9 +14,9 @@ from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
 from batch.conform import Counts, conform_bronze
-from batch.ingest import ingest
-from batch.ingest_report import FileCounts, IngestReport
-from batch.mapping import IngestError, Mapping, load_mapping
+from batch.ingestion.ingest import ingest
+from batch.ingestion.mapping import IngestError, Mapping, load_mapping
+from batch.ingestion.report import FileCounts, IngestReport
 from jobs.cli import app
 from lambda_arch.clock import parse_rfc3339
 from lambda_arch.config import Config

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import types as T
 
-from batch.ingest import ingest
-from batch.mapping import Mapping
+from batch.ingestion.ingest import ingest
+from batch.ingestion.mapping import Mapping
 from batch.pipeline import run_night
 from lambda_arch.config import Config
 from lambda_arch.lake import EVENTS, GENERATIONS, QUARANTINE, TABLES, TITLES, Lake, LakeError, Table

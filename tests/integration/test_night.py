@@ -29,7 +29,7 @@ from conftest import VAR
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from batch.gate import RefusedError
+from batch.judgement.gate import RefusedError
 from batch.pipeline import NightReport, run_night
 from batch.training import early
 from lambda_arch.clock import DAY, rfc3339

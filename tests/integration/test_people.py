@@ -13,10 +13,10 @@ from audience import event
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch.calibration import cheapest
-from batch.churn import labelled_accounts, select_churn, train_churn
+from batch.customers.calibration import cheapest
+from batch.customers.churn import labelled_accounts, select_churn, train_churn
+from batch.customers.segment import select_segment, train_segment
 from batch.known import Known, before
-from batch.segment import select_segment, train_segment
 from lambda_arch.clock import DAY, parse_rfc3339
 from lambda_arch.config import Config
 from lambda_arch.features import profiles

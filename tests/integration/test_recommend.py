@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from batch.content import with_unseen
-from batch.hindsight import Hindsight, earlier_titles, hindsight, select_recommend
-from batch.recommend import seen_titles, train_recommend
+from batch.known import seen_titles
+from batch.recommenders.als import train_recommend
+from batch.recommenders.content import with_unseen
+from batch.recommenders.hindsight import Hindsight, earlier_titles, hindsight, select_recommend
 from batch.selection import Selection
 from lambda_arch.models import RecommendModel
 from lambda_arch.recipes import FoldIn, Recommend
@@ -93,7 +94,7 @@ def test_candidates_that_differ_in_their_fold_in_share_what_is_trained(
         trained.append(settings.rank)
         return train_recommend(seen, settings, *rest)
 
-    monkeypatch.setattr("batch.hindsight.train_recommend", counted)
+    monkeypatch.setattr("batch.recommenders.hindsight.train_recommend", counted)
     select_recommend(moved, recipe(rank=(2, 3), fold_in=(FLAT, NEWEST)), SEED)
     assert sorted(trained) == [2, 3]
 

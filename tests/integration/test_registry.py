@@ -12,7 +12,7 @@ from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 from pandas import DataFrame
 
-from batch.export import exported
+from batch.exports.export import exported
 from lambda_arch.config import Mlflow, load_config
 from lambda_arch.models import Models
 from lambda_arch.records import USE_CASES

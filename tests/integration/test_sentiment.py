@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from batch.classifiers import fitted, read_out
-from batch.lexicon import sentiment_baselines
-from batch.sentiment import class_shares, documents, train_sentiment
-from batch.sentiment_selection import select_sentiment, whole_folds
+from batch.feelings.classifiers import fitted, read_out
+from batch.feelings.lexicon import sentiment_baselines
+from batch.feelings.selection import select_sentiment, whole_folds
+from batch.feelings.sentiment import class_shares, documents, train_sentiment
 from lambda_arch.config import Config
 from lambda_arch.recipes import Sentiment
 from lambda_arch.scoring import feeling, feeling_probabilities

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from batch.baselines import RecommendBaselines, _neighbours, _recent
+from batch.recommenders.baselines import RecommendBaselines, _neighbours, _recent
 from lambda_arch.clock import DAY
 from lambda_arch.tiles import MILLION, Seen
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from batch.bootstrap import UNKNOWN, Floats, clustered, interval, standard_errors
+from batch.measures.bootstrap import UNKNOWN, Floats, clustered, interval, standard_errors
 
 RESAMPLES = 4000
 

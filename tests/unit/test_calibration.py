@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from batch.calibration import cheapest, cost_curve, cross_calibrated, platt
-from batch.classification import Bin, calibration_error, reliability
+from batch.customers.calibration import cheapest, cost_curve, cross_calibrated, platt
+from batch.measures.classification import Bin, calibration_error, reliability
 from lambda_arch.recipes import Costs
 
 CHANCE = np.random.default_rng(20160101)

@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch.baselines import RecommendBaselines
-from batch.cases import (
+from batch.judgement.cases import (
     INCUMBENT,
     POST,
     Case,
@@ -25,7 +24,8 @@ from batch.cases import (
     title_cases,
     user_cases,
 )
-from batch.replay import Replay, events_of
+from batch.judgement.replay import Replay, events_of
+from batch.recommenders.baselines import RecommendBaselines
 from lambda_arch.clock import DAY, HOUR
 from lambda_arch.models import FoldIn, Models, RecommendModel, SegmentModel
 from lambda_arch.posts import FEELINGS

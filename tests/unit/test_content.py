@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 from pyspark.sql import Row
 
-from batch.content import RIDGE, content_vectors, regressed
+from batch.recommenders.content import RIDGE, content_vectors, regressed
 
 
 def title(genres: list[str] | None = None, brand: str | None = None, plot: str | None = None) -> Row:

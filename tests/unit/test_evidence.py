@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch.cases import INCUMBENT, POST, Case
-from batch.classification import Bin, calibration_error, calls, macro_f1, ranking, reliability
-from batch.evidence import evidence_of
-from batch.lags import Bootstrap
-from batch.panel import Panel, panel
+from batch.judgement.cases import INCUMBENT, POST, Case
+from batch.judgement.evidence import evidence_of
+from batch.judgement.lags import Bootstrap
+from batch.judgement.panel import Panel, panel
+from batch.measures.classification import Bin, calibration_error, calls, macro_f1, ranking, reliability
 from lambda_arch.models import Models
 
 BOOTSTRAP = Bootstrap(resamples=1000, seed=1, least_cases=100)

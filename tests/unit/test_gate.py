@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.evidence import Evidence, Rival
-from batch.gate import NEEDED, Counts, judge, refusal
+from batch.judgement.evidence import Evidence, Rival
+from batch.judgement.gate import NEEDED, Counts, judge, refusal
 from lambda_arch.clock import HOUR
 from lambda_arch.recipes import Bar, Gate
 from lambda_arch.records import USE_CASES

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from batch.gate import Check, RefusedError, Verdict
-from batch.incumbent import Candidate, admitted
+from batch.judgement.gate import Check, RefusedError, Verdict
+from batch.judgement.incumbent import Candidate, admitted
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.models import Models
 from lambda_arch.records import USE_CASES

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from batch.cases import INCUMBENT
-from batch.lags import Bootstrap, by_lag, shares
-from batch.panel import Panel
+from batch.judgement.cases import INCUMBENT
+from batch.judgement.lags import Bootstrap, by_lag, shares
+from batch.judgement.panel import Panel
 from lambda_arch.fidelity import BUCKETS
 
 BOOTSTRAP = Bootstrap(resamples=1000, seed=1, least_cases=100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from batch.lasting import Centres, Lasting, lasting
+from batch.customers.lasting import Centres, Lasting, lasting
 from lambda_arch.models import SegmentModel
 
 FEATURES = ["titles", "count:view", "genre:Drama"]

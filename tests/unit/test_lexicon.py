@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch.lexicon import sentiment_baselines
+from batch.feelings.lexicon import sentiment_baselines
 
 TEXTS = ["a wonderful, brilliant film", "dreadful and boring", "a film"]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import Row
 
-from batch.numbering import laid_end_to_end
+from batch.ingestion.numbering import laid_end_to_end
 
 HASHES = st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=30)
 

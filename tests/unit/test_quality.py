@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.cases import minus_log_loss, ndcg
+from batch.measures.answers import minus_log_loss, ndcg
 from demo.quality import auc, near_share, same_segment, told_churn, watched_next
 
 

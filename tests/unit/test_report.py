@@ -11,12 +11,22 @@ import msgspec
 import numpy as np
 import pytest
 
-from batch.plots import Line, Plot, plots_of
-from batch.report import differences, drawings_of, figure, measured, moved, rendered, setting, settings_of, told_of
+from batch.reporting.plots import Line, Plot, plots_of
+from batch.reporting.report import (
+    differences,
+    drawings_of,
+    figure,
+    measured,
+    moved,
+    rendered,
+    setting,
+    settings_of,
+    told_of,
+)
+from batch.reporting.svg import drawn
+from batch.reporting.tried import apart
+from batch.reporting.tried import told as told_settings
 from batch.stored import Stored
-from batch.svg import drawn
-from batch.tried import apart
-from batch.tried import told as told_settings
 from lambda_arch.model_bytes import encode_models
 from lambda_arch.models import Models
 

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from batch.usefulness import churn_uses, distribution, feature_rows, segment_uses, stability_index
+from batch.customers.usefulness import churn_uses, distribution, feature_rows, segment_uses, stability_index
 from lambda_arch.models import ChurnModel, Models
 
 CHANCE = np.random.default_rng(20160101)

@@ -1,0 +1,1 @@
+"""Models that leave: `export` writes files, by `onnx_graphs` and `pmml`."""

@@ -1,0 +1,1 @@
+"""Sentiment: `sentiment` trains what `selection` chose among the `classifiers`, beside a `lexicon`."""

@@ -1,0 +1,1 @@
+"""How good answers are (`answers`, `classification`), and how far a mean of that may be off (`bootstrap`)."""
