@@ -96,11 +96,12 @@ def _night(
     with stages("features"):
         known = known_before(lake, horizon, config.features.history_limit)
         users, data = admitted_users(known, incumbent, config.batch.gate), sources(lake, known)
-        earlier = unjudged(known, config)
+        whole = everything(known, config)
+        earlier = unjudged(whole, known, config)
     with stages("select"):
         selected = select(earlier, config.batch)
     with stages("train"):
-        models = trained(everything(known, config), selected.settings, number, incumbent.models if incumbent else None)
+        models = trained(whole, selected.settings, number, incumbent.models if incumbent else None)
     with stages("backtest"):
         twins = trained(earlier, selected.settings, number)
         judged = backtest(known, twins, incumbent.twins if incumbent else None, config)

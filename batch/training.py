@@ -49,12 +49,11 @@ def everything(known: Known, config: Config) -> Training:
     )
 
 
-def unjudged(known: Known, config: Config) -> Training:
-    """What the backtest does not judge: each user's earlier events, other customers, other titles' posts.
+def unjudged(whole: Training, known: Known, config: Config) -> Training:
+    """Of everything what the backtest does not judge: users' earlier events, other customers, other titles' posts.
 
     Candidates are compared on this part alone, so that the measured fidelity owes nothing to the choice.
     """
-    whole = everything(known, config)
     earlier = known.events.transform(early(config.batch.backtest.known_share))
     return replace(
         whole,
