@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
-from implicit.cpu.als import AlternatingLeastSquares
-from numpy.typing import NDArray
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from batch.known import seen_titles
 from batch.measures.answers import ndcg
@@ -18,176 +15,129 @@ from batch.recommenders.als import train_recommend
 from batch.recommenders.baselines import recommend_baselines
 from batch.recommenders.hindsight import select_recommend
 from benchmarks.ground import Ground
-from benchmarks.rows import Row, at_least, reported
-from lambda_arch.clock import SECOND
+from benchmarks.rivals import CUT, Floats, chosen, ease_grid, implicit_als, ndcg_of
+from benchmarks.rows import Row, above, at_least, reported
+from benchmarks.viewers import cases_of, first_titles, histories, in_order, last_fifth, profiles_of
 from lambda_arch.recipes import Recommend
-from lambda_arch.schemas import SEEN
 from lambda_arch.scoring import top_titles_many
-from lambda_arch.tiles import MILLION, Seen
+from lambda_arch.tiles import Seen
 
-CUT = 10
-NEXT = 10
-REVEALED = (1, 2, 5, 10)
+LEAST = 0.154
+REVEALED, PROMISED = (1, 2, 5, 10), 5
+# What of the later titles is relevant. MovieLens' viewers rate some twenty titles within minutes, as its pages list
+# them: what comes next tells the order of a page, all that comes later tells the viewer's taste.
+SCOPES = {"next 10 titles": 10, "all later titles": None}
 HORIZONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # shares of the log; new viewers are those who come until the next
 RESAMPLES = 10_000
-Floats = NDArray[np.float64]
-
-
-class Case(NamedTuple):
-    """What a viewer is known to have seen, newest first, and what they saw next."""
-
-    history: list[Seen]
-    later: list[str]
+UNIT = "nDCG@10"
+Lists = Sequence[Sequence[str]]
 
 
 def rows(ground: Ground) -> list[Row]:
-    """nDCG@10 against what viewers saw next, any rating relevant, titles already seen excluded."""
+    """nDCG@10 against what viewers saw later, any rating relevant, titles already seen excluded."""
     ratings = in_order(ground.sources.ratings)
-    place = ratings.groupby("user_id").cumcount()
-    size = ratings.groupby("user_id")["title_id"].transform("size")
-    early = ratings[place < size - size // 5]
+    early, late = last_fifth(ratings)
     batch = ground.config.batch
-    chosen = select_recommend(histories_frame(ground.spark, early), batch.recommend, batch.seed).chosen
-    judge = Judge(ground.spark, chosen, batch.seed)
-    return [
-        *_last_fifth(judge, early, ratings[place >= size - size // 5]),
-        *_new_viewers(judge, ratings),
-        *_after_a_moment(judge, ratings),
-    ]
+    recipe = select_recommend(profiles_of(ground.spark, early), batch.recommend, batch.seed).chosen
+    judge = Judge(ground.spark, recipe, batch.seed)
+    return [*_last_fifth(judge, early, late), *_new_viewers(judge, ratings), *_after_a_moment(judge, ratings)]
 
 
 class Judge:
     """Trains with the chosen settings and asks everybody the same."""
 
-    def __init__(self, spark: SparkSession, settings: Recommend, seed: int) -> None:
-        self._spark, self._settings, self._seed = spark, settings, seed
+    def __init__(self, spark: SparkSession, recipe: Recommend, seed: int) -> None:
+        self._spark, self._recipe, self._seed = spark, recipe, seed
 
-    def values(self, known: pd.DataFrame, cases: Sequence[Case]) -> dict[str, Floats]:
-        """nDCG@10 of each case, by who answered: the model trained on what is known, and the baselines."""
-        seen = seen_titles(histories_frame(self._spark, known)).persist()
-        model = train_recommend(seen, self._settings, self._seed, 0)
+    def lists(self, known: pd.DataFrame, asked: Sequence[list[Seen]]) -> dict[str, Lists]:
+        """The ten best for each history, by who answers: the model trained on what is known, and the baselines."""
+        seen = seen_titles(profiles_of(self._spark, known)).persist()
+        model = train_recommend(seen, self._recipe, self._seed, 0)
         baselines = recommend_baselines(seen)
         seen.unpersist()
         if model is None or baselines is None:
             raise ValueError("nobody has seen anything")
-        best = top_titles_many(model, [case.history for case in cases], CUT)
-        answers = [
-            {"model": [title for title, _ in listed]} | baselines.lists(case.history, CUT)
-            for listed, case in zip(best, cases, strict=True)
-        ]
-        return {
-            name: np.array([ndcg(said[name], case.later) for said, case in zip(answers, cases, strict=True)])
-            for name in answers[0]
-        }
+        ours = [[title for title, _ in listed] for listed in top_titles_many(model, asked, CUT)]
+        others = [baselines.lists(history, CUT) for history in asked]
+        return {"ours": ours} | {name: [lists[name] for lists in others] for name in others[0]}
 
 
-def in_order(ratings: pd.DataFrame) -> pd.DataFrame:
-    """(user_id, title_id, time, strength) in each viewer's order of time."""
-    seen = pd.DataFrame(
-        {
-            "user_id": ratings["userId"].astype(str),
-            "title_id": ratings["movieId"].astype(str),
-            "time": ratings["timestamp"].astype("int64") * SECOND,
-            "strength": (ratings["rating"] / 5 * MILLION).round().astype("int64"),
-        }
-    )
-    return seen.sort_values(["user_id", "time", "title_id"]).reset_index(drop=True)
-
-
-def histories(ratings: pd.DataFrame) -> dict[str, list[Seen]]:
-    """Each viewer's titles, newest first."""
+def judged(lists: Mapping[str, Lists], later: Sequence[Sequence[str]]) -> dict[str, Floats]:
+    """nDCG@10 of each list, by who answered."""
     return {
-        str(user): [Seen(int(row.time), 0, row.title_id, int(row.strength)) for row in seen.itertuples()][::-1]
-        for user, seen in ratings.groupby("user_id")
+        name: np.array([ndcg(listed, titles) for listed, titles in zip(told, later, strict=True)])
+        for name, told in lists.items()
     }
 
 
-def histories_frame(spark: SparkSession, ratings: pd.DataFrame) -> DataFrame:
-    """What selection and training read of profiles."""
-    found = [
-        (user, ([tuple(getattr(seen, name) for name in SEEN.names) for seen in history],))
-        for user, history in histories(ratings).items()
-    ]
-    return spark.createDataFrame(found, f"user_id string, lifetime struct<history: array<{SEEN.simpleString()}>>")
+def _last_fifth(judge: Judge, early: pd.DataFrame, late: pd.DataFrame) -> Iterator[Row]:
+    cases = list(cases_of(early, late).values())
+    values = judged(judge.lists(early, [case.history for case in cases]), [case.later for case in cases])
+    told = dict.fromkeys(values, "")
+    for name, grid in {"implicit ALS": implicit_als(), "EASE": ease_grid()}.items():
+        settings, rival = chosen(grid, early)
+        values[name], told[name] = ndcg_of(rival, early, late), f"; {settings}"
+    ours = values.pop("ours")
+    what, count = "recommend: last fifth", f"{len(ours)} viewers, ± {error(ours):.4f}"
+    yield at_least(LEAST, f"{what}, ours", [float(ours.mean())], UNIT, count)
+    for name, of in values.items():
+        gain = f"ours is better by {np.mean(ours - of):.4f} ± {error(ours - of):.4f}{told[name]}"
+        yield reported(f"{what}, {name}", [float(of.mean())], UNIT, gain)
 
 
-def _last_fifth(judge: Judge, early: pd.DataFrame, late: pd.DataFrame) -> list[Row]:
-    known = histories(early)
-    later = late.groupby("user_id")["title_id"].agg(list)
-    cases = [Case(known[user], titles) for user, titles in later.items()]
-    values = judge.values(early, cases) | {"implicit": _implicit(early, later)}
-    model = values.pop("model")
-    against = (
-        f"{', '.join(f'{name} {np.mean(of):.3f}' for name, of in values.items())}; standard error {_error(model):.3f}"
-    )
-    return [
-        at_least(0.154, "recommend: last fifth, nDCG@10", [float(model.mean())], f"of {len(cases)} viewers", against)
-    ]
-
-
-def _new_viewers(judge: Judge, ratings: pd.DataFrame) -> list[Row]:
+def _new_viewers(judge: Judge, ratings: pd.DataFrame) -> Iterator[Row]:
     """Viewers who come after a horizon, with their first titles revealed; the models know what lies before it."""
-    found: dict[int, list[dict[str, Floats]]] = {revealed: [] for revealed in REVEALED}
     begins = ratings.groupby("user_id")["time"].transform("min")
-    ends = [int(ratings["time"].quantile(share, interpolation="lower")) for share in HORIZONS]
-    for horizon, until in zip(ends, [*ends[1:], int(ratings["time"].max()) + 1], strict=True):
-        new = histories(ratings[(begins >= horizon) & (begins < until)])
-        asked = [
-            (revealed, Case(viewer[-revealed:], [seen.title for seen in viewer[-revealed - NEXT : -revealed]][::-1]))
-            for viewer in new.values()
-            for revealed in REVEALED
-            if len(viewer) >= revealed + NEXT
-        ]
-        cases = [case for _, case in asked]
-        values = judge.values(ratings[ratings["time"] < horizon], cases)
-        for revealed in REVEALED:
-            of = [place for place, (count, _) in enumerate(asked) if count == revealed]
-            found[revealed].append({name: answers[of] for name, answers in values.items()})
-    return [row for revealed, parts in found.items() for row in _gain(revealed, parts)]
+    moments = [int(ratings["time"].quantile(share, interpolation="lower")) for share in HORIZONS]
+    found: dict[tuple[str, int], list[dict[str, Floats]]] = {}
+    for horizon, until in pairwise([*moments, int(ratings["time"].max()) + 1]):
+        came = list(histories(ratings[(begins >= horizon) & (begins < until)]).values())
+        asked = [(revealed, first_titles(viewer, revealed)) for revealed in REVEALED for viewer in came]
+        told = judge.lists(ratings[ratings["time"] < horizon], [case.history for _, case in asked])
+        for scope, most in SCOPES.items():
+            values = judged(told, [case.later[:most] for _, case in asked])
+            for place, revealed in enumerate(REVEALED):
+                own = slice(place * len(came), (place + 1) * len(came))
+                found.setdefault((scope, revealed), []).append({name: of[own] for name, of in values.items()})
+    for (scope, revealed), parts in found.items():
+        values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        yield from gain_rows(f"recommend: new viewers, {revealed} known, {scope}", values, revealed == PROMISED)
 
 
-def _gain(revealed: int, parts: Sequence[dict[str, Floats]]) -> list[Row]:
-    values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    gain = values["model"] - values["recently_popular"]
-    chance = np.random.default_rng(revealed)
-    means = gain[chance.integers(0, len(gain), (RESAMPLES, len(gain)))].mean(axis=1)
+def gain_rows(what: str, values: Mapping[str, Floats], promised: bool) -> list[Row]:
+    """The model's nDCG@10, and its gain over recent popularity with a 95 % interval, by bootstrap over viewers."""
+    gain = values["ours"] - values["recently_popular"]
+    low, high = interval(gain)
+    others = ", ".join(f"{name} {np.mean(of):.4f}" for name, of in values.items() if name != "ours")
+    told = f"over recently_popular, 95 % interval {low:.4f} to {high:.4f}"
+    found = [
+        reported(what, [float(values["ours"].mean())], UNIT, f"{len(gain)} viewers; {others}"),
+        reported(f"{what}: gain", [float(gain.mean())], UNIT, told),
+    ]
+    return [*found, above(0, f"{what}: gain's lower end", [low], UNIT)] if promised else found
+
+
+def interval(values: Floats) -> tuple[float, float]:
+    """The 95 % interval of the mean."""
+    chance = np.random.default_rng(1)
+    means = values[chance.integers(0, len(values), (RESAMPLES, len(values)))].mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
-    name = f"recommend: new viewers, {revealed} titles known"
-    against = ", ".join(f"{name} {np.mean(of):.3f}" for name, of in values.items() if name != "model")
-    unit = f"of {len(gain)} viewers"
-    found = reported(f"{name}, nDCG@10", [float(values["model"].mean())], unit, against)
-    lower, told = f"{name}, gain over recent popularity", f"95 % interval {low:.4f} to {high:.4f}"
-    if revealed == 5:
-        return [found, at_least(0, f"{lower}, lower end", [float(low)], unit, told)]
-    return [found, reported(lower, [float(gain.mean())], unit, told)]
+    return float(low), float(high)
+
+
+def error(values: Floats) -> float:
+    """The standard error of the mean."""
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def _after_a_moment(judge: Judge, ratings: pd.DataFrame) -> list[Row]:
     """The last tenth of the log: so few of its viewers are known before it that models cannot be ranked by it."""
     moment = int(ratings["time"].quantile(0.9, interpolation="lower"))
     early, late = ratings[ratings["time"] < moment], ratings[ratings["time"] >= moment]
-    known = histories(early)
-    cases = [Case(known[str(user)], list(seen)) for user, seen in late.groupby("user_id")["title_id"] if user in known]
-    values = judge.values(early, cases)
-    told = {name: f"standard error {_error(of):.3f}" for name, of in values.items()}
-    unit = f"of {len(cases)} viewers"
+    cases = list(cases_of(early, late).values())
+    values = judged(judge.lists(early, [case.history for case in cases]), [case.later for case in cases])
+    what, count = "recommend: last tenth of the log", f"{len(cases)} viewers"
     return [
-        reported(f"recommend: last tenth of the log, {name}, nDCG@10", [float(of.mean())], unit, told[name])
+        reported(f"{what}, {name}", [float(of.mean())], UNIT, f"{count}, ± {error(of):.3f}")
         for name, of in values.items()
     ]
-
-
-def _implicit(early: pd.DataFrame, later: pd.Series) -> Floats:
-    """nDCG@10 of the `implicit` package's ALS of 128 factors, alpha 2."""
-    user, item = early["user_id"].astype("category").cat, early["title_id"].astype("category").cat
-    matrix = sp.csr_matrix((early["strength"].to_numpy(np.float32) / MILLION, (user.codes, item.codes)))
-    model = AlternatingLeastSquares(factors=128, alpha=2.0, random_state=1, num_threads=1)
-    model.fit(matrix, show_progress=False)
-    rows = user.categories.get_indexer(later.index)
-    best, _ = model.recommend(rows, matrix[rows], N=CUT)
-    titles = item.categories.to_numpy()
-    return np.array([ndcg(list(titles[listed]), wanted) for listed, wanted in zip(best, later, strict=True)])
-
-
-def _error(values: Floats) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values)))

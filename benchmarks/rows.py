@@ -42,6 +42,12 @@ def at_least(target: float, name: str, rounds: Sequence[float], unit: str, again
     return Row(name, value, unit, against, f"≥ {target:g}", value >= target, tuple(rounds))
 
 
+def above(target: float, name: str, rounds: Sequence[float], unit: str, against: str = "") -> Row:
+    """A figure that should be greater than the target."""
+    value = statistics.median(rounds)
+    return Row(name, value, unit, against, f"> {target:g}", value > target, tuple(rounds))
+
+
 def at_most(target: float, name: str, rounds: Sequence[float], unit: str, against: str = "") -> Row:
     """A figure that should not be above the target."""
     value = statistics.median(rounds)
