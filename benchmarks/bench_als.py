@@ -131,8 +131,10 @@ def _implicit(viewers: Viewers, recipe: Recommend, tried: Setting) -> tuple[Arra
 
 
 def _seen(ground: Ground, viewers: Viewers) -> DataFrame:
-    rows = [(f"{user:.0f}", viewers.titles[int(item)], strength) for user, item, strength in viewers.numbered.tolist()]
-    return ground.spark.createDataFrame(rows, "user_id string, title_id string, strength double")
+    rows = [
+        (f"{user:.0f}", viewers.titles[int(item)], 0, strength) for user, item, strength in viewers.numbered.tolist()
+    ]
+    return ground.spark.createDataFrame(rows, "user_id string, title_id string, time long, strength double")
 
 
 def _viewers(events: DataFrame) -> Viewers:

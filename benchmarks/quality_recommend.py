@@ -30,7 +30,7 @@ SCOPES = {"next 10 titles": 10, "all later titles": None}
 HORIZONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # shares of the log; new viewers are those who come until the next
 RESAMPLES = 10_000
 UNIT = "nDCG@10"
-Lists = Sequence[Sequence[str]]
+Lists = list[list[str]]
 
 
 def rows(ground: Ground) -> list[Row]:

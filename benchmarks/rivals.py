@@ -13,7 +13,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from batch.cases import ndcg
+from batch.measures.answers import ndcg
 from benchmarks.viewers import last_fifth
 from lambda_arch.tiles import MILLION
 

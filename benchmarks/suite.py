@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pkgutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,6 +16,8 @@ import benchmarks
 from benchmarks.ground import Ground
 from benchmarks.rows import Row, machine, table, write
 from lambda_arch.config import load_config
+
+WIDTH = 180  # of what is printed into a file
 
 
 def main(suite: str, description: str | None) -> None:
@@ -33,7 +36,7 @@ def main(suite: str, description: str | None) -> None:
 
 def run(suite: str, wanted: Sequence[str]) -> list[Row]:
     """The rows of the suite's modules, each printed as it ends."""
-    config, console = load_config(), Console()
+    config, console = load_config(), Console(width=None if sys.stdout.isatty() else WIDTH)
     console.print(f"Measured on {machine()}.", highlight=False)
     config.paths.var.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +22,7 @@ class FoldIn(msgspec.Struct, frozen=True):
 
     A title after which the user saw k others weighs floor + gain * exp(-k / memory) times its strength; `alpha` turns
     weight into confidence. `reg` is added to the diagonal: less, in proportion, of users with fewer than `few` titles.
+    To the scores of a user with n titles, prior * exp(-n / fading) times what is popular of late is added.
     """
 
     reg: float
@@ -29,6 +31,8 @@ class FoldIn(msgspec.Struct, frozen=True):
     gain: float = 0.0
     memory: float = 1.0
     few: float = 1.0
+    prior: float = 0.0
+    fading: float = 1.0
 
     def recency(self, count: int) -> Array:
         """What each of so many titles weighs, newest first, float64 [count]."""
@@ -39,9 +43,16 @@ class FoldIn(msgspec.Struct, frozen=True):
         """The regularisation of a user with so many titles."""
         return self.reg * min(1.0, count / self.few)
 
+    def crowd(self, count: int) -> float:
+        """What the popularity of late weighs for a user with so many titles."""
+        return self.prior * math.exp(-count / self.fading)
+
 
 class RecommendModel(msgspec.Struct, frozen=True, dict=True):
-    """Implicit ALS's item side: `factors` is float32 [titles, rank]; `popular` are row numbers, best first."""
+    """Implicit ALS's item side: `factors` is float32 [titles, rank]; `popular` are row numbers, best first.
+
+    `recent`, float32 [titles], is each title's popularity of late as a share of the most popular one's; None: unknown.
+    """
 
     name: str
     version: int
@@ -49,6 +60,7 @@ class RecommendModel(msgspec.Struct, frozen=True, dict=True):
     factors: np.ndarray
     fold_in: FoldIn
     popular: list[int]
+    recent: np.ndarray | None = None
 
     @cached_property
     def row(self) -> dict[str, int]:
@@ -63,9 +75,14 @@ class RecommendModel(msgspec.Struct, frozen=True, dict=True):
         return gram
 
     @cached_property
+    def traits(self) -> Array:
+        """What a user's traits are multiplied by: factors and, where it is known, the popularity of late; float32."""
+        return self.factors if self.recent is None else np.column_stack((self.factors, self.recent))
+
+    @cached_property
     def longest(self) -> float:
-        """The largest length of a title's factors."""
-        return float(np.linalg.norm(self.factors.astype(np.float64), axis=1).max(initial=0.0))
+        """The largest length of a title's traits."""
+        return float(np.linalg.norm(self.traits.astype(np.float64), axis=1).max(initial=0.0))
 
     def regular(self, count: int) -> Array:
         """The Gram matrix and on its diagonal the regularisation of a user with so many titles, [rank, rank]."""

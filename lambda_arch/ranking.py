@@ -33,14 +33,17 @@ class Best(NamedTuple):
 
 
 def fold_in_many(model: RecommendModel, histories: Sequence[Sequence[Seen]]) -> Floats:
-    """The users' factors, float64 [users, rank], as `scoring.fold_in` defines them; NaN where nothing is known."""
+    """The users' factors, float64 [users, rank], as `scoring.fold_in` defines them; NaN where nothing is known.
+
+    Where the model has the popularity of late, a last column says what that weighs: the users' side of `model.traits`.
+    """
     rank = model.factors.shape[1]
     known = [_known(model, history) for history in histories]
     by_length: dict[int, list[int]] = {}
     for user, (rows, _) in enumerate(known):
         by_length.setdefault(len(rows), []).append(user)
     by_length.pop(0, None)
-    users = np.full((len(histories), rank), np.nan)
+    users = np.full((len(histories), model.traits.shape[1]), np.nan)
     for length, numbers in by_length.items():
         weight, solved = (
             model.fold_in.alpha * model.fold_in.recency(length),
@@ -49,7 +52,8 @@ def fold_in_many(model: RecommendModel, histories: Sequence[Sequence[Seen]]) -> 
         for piece in _pieces(len(numbers), max(1, _SOLVED_TOGETHER // (length * rank))):
             own = [known[user] for user in numbers[piece]]
             strengths = np.array([strength for _, strength in own], dtype=np.float64) / MILLION
-            users[numbers[piece]] = solved(model, np.array([rows for rows, _ in own]), weight * strengths)
+            users[numbers[piece], :rank] = solved(model, np.array([rows for rows, _ in own]), weight * strengths)
+        users[numbers, rank:] = model.fold_in.crowd(length)
     return users
 
 
@@ -57,19 +61,19 @@ def best_rows(model: RecommendModel, users: Floats, seen: Sequence[Sequence[int]
     """Each user's best `count` rows of the model that are not in `seen`; equal scores in the order of the rows.
 
     Products in float32 only choose candidates: all that may be among the best, whatever the rounding, which moves a
-    product by at most rank * 2**-24 * |title| * |user| (Higham 2002, section 3.1).
+    product by at most traits * 2**-24 * |title| * |user| (Higham 2002, section 3.1).
     """
-    unsure = (model.factors.shape[1] + 2) * float(np.finfo(np.float32).eps) * model.longest
+    unsure = (model.traits.shape[1] + 2) * float(np.finfo(np.float32).eps) * model.longest
     # One buffer: fresh pages for every block would cost as much as the products.
-    buffer = np.empty((min(len(users), _SCORED_TOGETHER), len(model.factors)), dtype=np.float32)
+    buffer = np.empty((min(len(users), _SCORED_TOGETHER), len(model.traits)), dtype=np.float32)
     best: list[Best] = []
     for piece in _pieces(len(users), _SCORED_TOGETHER):
         block, hidden = users[piece], seen[piece]
-        scores = np.matmul(block.astype(np.float32), model.factors.T, out=buffer[: len(block)])
+        scores = np.matmul(block.astype(np.float32), model.traits.T, out=buffer[: len(block)])
         columns = np.array([row for rows in hidden for row in rows], dtype=np.intp)
         scores[np.repeat(np.arange(len(block)), [len(rows) for rows in hidden]), columns] = -np.inf
         found = _candidates(scores, unsure * np.linalg.norm(block, axis=1), count)
-        best += _ranked(model.factors, block, found, count)
+        best += _ranked(model.traits, block, found, count)
     return best
 
 

@@ -38,7 +38,7 @@ class Recipe(Section):
 
 
 class FoldIn(Section):
-    """A user's vector from the item factors: regularisation, confidence, and how recency weighs (models.FoldIn)."""
+    """A user's vector from the item factors: regularisation, confidence, recency, and the prior (models.FoldIn)."""
 
     reg: float
     alpha: float
@@ -46,6 +46,8 @@ class FoldIn(Section):
     gain: float
     memory: float = Field(gt=0)
     few: float = Field(gt=0)
+    prior: float = Field(ge=0)
+    fading: float = Field(gt=0)
 
 
 class Recommend(Recipe):

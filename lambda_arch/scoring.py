@@ -25,12 +25,13 @@ def fold_in(model: RecommendModel, history: Sequence[Seen]) -> NDArray[np.float6
     newest first. None where the model knows none of its titles.
     """
     user = fold_in_many(model, [history])[0]
-    return None if np.isnan(user[0]) else user
+    return None if np.isnan(user[0]) else user[: model.factors.shape[1]]
 
 
 def top_titles(model: RecommendModel, history: Sequence[Seen], count: int) -> list[tuple[str, float]]:
     """The best `count` titles not in the history with their scores, best first; empty for the unknown.
 
+    A score is the user's factors times the title's, and of users with few titles also what is popular of late.
     Equal scores come in the model's order, at the cut too.
     """
     return top_titles_many(model, [history], count)[0]

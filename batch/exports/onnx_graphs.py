@@ -110,7 +110,13 @@ recommend (int64[N] rows, double[N] strengths) => (double[T] scores, double[R] u
         p_next = Add (r_next, carried)
         goes_on = Greater (rr_next, enough)
     }> (steps, begins, zeros, right, right, right_norm)
-    scores = MatMul (factors, user)
+    taste = MatMul (factors, user)
+    faded = Div (count_wide, fading)
+    faded_below = Neg (faded)
+    fade = Exp (faded_below)
+    of_crowd = Mul (prior, fade)
+    crowd = Mul (recent, of_crowd)
+    scores = Add (taste, crowd)
 }
 """
 
@@ -155,9 +161,10 @@ def recommend_graph(model: RecommendModel) -> onnx.ModelProto:
     how, rank = model.fold_in, model.factors.shape[1]
     arrays = {
         "item_factors": model.factors, "gram": model.gram, "regular": how.reg * np.eye(rank), "zeros": np.zeros(rank),
-        **{name: _wide(getattr(how, name)) for name in ("alpha", "floor", "gain", "memory", "few")},
+        **{name: _wide(getattr(how, name)) for name in ("alpha", "floor", "gain", "memory", "few", "prior", "fading")},
         "unit": _wide(1.0), "naught": _wide(0.0), "tolerance": _wide(NAUGHT), "naught_whole": np.array(0),
         "one_whole": np.array(1), "steps": np.array(STEPS_PER_RANK * rank),
+        "recent": np.zeros(len(model.titles)) if model.recent is None else _wide(model.recent),
     }  # fmt: skip
     doc = (
         "rows: the viewer's titles, newest first, as positions in `titles`; strengths: of each, above 0, as the event "

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark.ml.recommendation import ALS
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
+from lambda_arch.clock import DAY
 from lambda_arch.models import FoldIn, RecommendModel
 from lambda_arch.recipes import Recommend
 
+HALF_LIFE_DAYS = 180  # of a title's popularity
 # The blocks' Gram matrices are summed in the order in which they are ready: for two, that changes nothing.
 BLOCKS = 2
 PARTITIONS = 4  # whatever the machine: their number is part of the order of the sums
 
 
 def train_recommend(seen: DataFrame, settings: Recommend, seed: int, version: int) -> RecommendModel | None:
-    """The item side of an ALS model on (user_id, title_id, strength); None where nobody has seen anything."""
-    counts = seen.groupBy("title_id").count().collect()
+    """The item side of an ALS model on (user_id, title_id, time, strength); None where nobody has seen anything."""
+    counts = popularity(seen).collect()
     popular = [row.title_id for row in sorted(counts, key=lambda row: (-row["count"], row.title_id))]
     if not popular:
         return None
@@ -35,8 +38,28 @@ def train_recommend(seen: DataFrame, settings: Recommend, seed: int, version: in
     factors[items["id"].to_numpy()] = features.reshape(-1, settings.rank)
     return RecommendModel(
         name="als", version=version, titles=titles, factors=factors, fold_in=FoldIn(**settings.fold_in.model_dump()),
-        popular=[row[title] for title in popular],
+        popular=[row[title] for title in popular], recent=_recent(counts, row),
     )  # fmt: skip
+
+
+def popularity(seen: DataFrame) -> DataFrame:
+    """(title_id, count, recent): who saw each title, and the same with half the weight for each half-life passed.
+
+    Weights are whole millionths: a night run again, which may sum in another order, must give the same.
+    """
+    newest = seen.agg(F.max("time").alias("newest"))
+    age = (F.col("newest") - F.col("time")) / (HALF_LIFE_DAYS * DAY)
+    weight = F.round(F.pow(F.lit(2.0), -age) * MILLION).cast("long")
+    counted = seen.join(F.broadcast(newest), how="cross").groupBy("title_id")
+    return counted.agg(F.count("*").alias("count"), F.sum(weight).alias("recent"))
+
+
+def _recent(counts: list[Row], row: dict[str, int]) -> NDArray[np.float32]:
+    """As shares of the greatest; at the newest title's moment it is above naught."""
+    recent = np.zeros(len(row))
+    for count in counts:
+        recent[row[count.title_id]] = count.recent
+    return np.asarray(recent / recent.max(), dtype=np.float32)
 
 
 def _numbered(seen: DataFrame, titles: list[str]) -> DataFrame:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from batch.recommenders.als import HALF_LIFE_DAYS
 from lambda_arch.clock import DAY
 from lambda_arch.models import FoldIn
 from lambda_arch.tiles import Seen
 
-HALF_LIFE_DAYS = 180
 PERIODS = 64
 NEIGHBOURS = 100
 VIEWERS = 50_000  # whom the neighbours are learnt from at the most: they cost the square of a history's length

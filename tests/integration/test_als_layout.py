@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch.recommenders.als import _numbered, train_recommend
+from lambda_arch.clock import DAY
 from lambda_arch.config import load_config
 
 pytestmark = pytest.mark.spark
@@ -18,8 +19,12 @@ USERS, TITLES = 50, [f"t{number:02}" for number in range(30)]
 @pytest.fixture(scope="module")
 def seen(spark: SparkSession) -> DataFrame:
     rng = random.Random(5)
-    rows = [(f"u{user}", title, rng.random()) for user in range(USERS) for title in rng.sample(TITLES, 8)]
-    return spark.createDataFrame(rows, "user_id string, title_id string, strength double").persist()
+    rows = [
+        (f"u{user}", title, rng.randrange(400 * DAY), rng.random())
+        for user in range(USERS)
+        for title in rng.sample(TITLES, 8)
+    ]
+    return spark.createDataFrame(rows, "user_id string, title_id string, time long, strength double").persist()
 
 
 def test_users_and_titles_have_numbers_of_their_own(seen: DataFrame) -> None:
@@ -38,3 +43,5 @@ def test_the_factors_are_the_same_bit_for_bit_however_the_rows_lay(seen: DataFra
     assert again is not None
     assert first.factors.tobytes() == again.factors.tobytes()
     assert first.popular == again.popular
+    assert first.recent is not None and again.recent is not None
+    assert first.recent.tobytes() == again.recent.tobytes()

@@ -18,7 +18,7 @@ from pandas import DataFrame
 from batch.exports.export import ExportError, exported
 from lambda_arch.clock import parse_rfc3339
 from lambda_arch.models import ChurnModel, FoldIn, Models, RecommendModel, SegmentModel, SentimentModel
-from lambda_arch.scoring import churn_probability, feeling_probabilities, fold_in, nearest_segment
+from lambda_arch.scoring import churn_probability, feeling_probabilities, fold_in, nearest_segment, top_titles_many
 from lambda_arch.text import tokens
 from lambda_arch.tiles import MILLION, Account, Profile, Seen, Tile
 
@@ -33,7 +33,8 @@ MODELS = Models(
     recommend=RecommendModel(
         name="als", version=7, titles=[f"t{number}" for number in range(TITLES)], popular=[],
         factors=(0.3 * CHANCE.normal(size=(TITLES, RANK))).astype(np.float32),
-        fold_in=FoldIn(0.5, 10.0, 0.1, 3.0, 10.0, 4.0),
+        fold_in=FoldIn(0.5, 10.0, 0.1, 3.0, 10.0, 4.0, prior=2.0, fading=5.0),
+        recent=CHANCE.uniform(size=TITLES).astype(np.float32),
     ),
     churn=ChurnModel(
         name="logistic_regression", version=7, cutoff=0.4, base_rate=0.3, intercept=-0.7,
@@ -130,7 +131,11 @@ def test_recommend_by_onnx(length: int) -> None:
     history = [Seen(0, 0, f"t{row}", round(weight * MILLION)) for row, weight in zip(rows, strengths, strict=True)]
     ours = fold_in(MODELS.recommend, history)
     assert user == pytest.approx(ours, abs=1e-9)
-    assert scores == pytest.approx(MODELS.recommend.factors.astype(np.float64) @ ours, abs=1e-9)
+    [listed] = top_titles_many(MODELS.recommend, [history], TITLES)
+    assert len(listed) == TITLES - length
+    assert [scores[MODELS.recommend.row[title]] for title, _ in listed] == pytest.approx(
+        [score for _, score in listed], abs=1e-6
+    )
 
 
 def test_churn_by_pmml(java: Py4JBackend) -> None:

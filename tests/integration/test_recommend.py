@@ -10,10 +10,11 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from batch.known import seen_titles
-from batch.recommenders.als import train_recommend
+from batch.recommenders.als import HALF_LIFE_DAYS, popularity, train_recommend
 from batch.recommenders.content import with_unseen
 from batch.recommenders.hindsight import Hindsight, earlier_titles, hindsight, select_recommend
 from batch.selection import Selection
+from lambda_arch.clock import DAY
 from lambda_arch.models import RecommendModel
 from lambda_arch.recipes import FoldIn, Recommend
 from lambda_arch.schemas import PROFILE, TITLE
@@ -22,8 +23,8 @@ from lambda_arch.tiles import MILLION, Seen
 
 pytestmark = pytest.mark.spark
 
-FLAT = FoldIn(reg=10.0, alpha=10.0, floor=1.0, gain=0.0, memory=1.0, few=1.0)
-NEWEST = FoldIn(reg=10.0, alpha=10.0, floor=0.0, gain=1.0, memory=0.5, few=1.0)
+FLAT = FoldIn(reg=10.0, alpha=10.0, floor=1.0, gain=0.0, memory=1.0, few=1.0, prior=0.0, fading=1.0)
+NEWEST = FoldIn(reg=10.0, alpha=10.0, floor=0.0, gain=1.0, memory=0.5, few=1.0, prior=0.0, fading=1.0)
 GENRES = ("drama", "comedy", "crime", "western")
 SEED = 7
 
@@ -134,6 +135,16 @@ def test_a_viewer_s_titles_are_cut_by_time(spark: SparkSession) -> None:
     )
 
 
+def test_who_saw_a_title_counts_half_for_each_half_life_that_passed(spark: SparkSession) -> None:
+    year, age = 365 * DAY, HALF_LIFE_DAYS * DAY
+    rows = [("u1", "new", year), ("u2", "new", year), *((f"u{number}", "old", year - age) for number in range(3))]
+    frame = spark.createDataFrame(
+        [*rows, ("u1", "oldest", year - 2 * age)], "user_id string, title_id string, time long"
+    )
+    found = {row.title_id: (row["count"], row.recent) for row in popularity(frame).collect()}
+    assert found == {"new": (2, 2 * MILLION), "old": (3, 3 * MILLION // 2), "oldest": (1, MILLION // 4)}
+
+
 def test_titles_nobody_has_seen_are_recommended_by_their_content(spark: SparkSession) -> None:
     rng = random.Random(SEED)
     viewers = {f"u{number:02}": rng.sample(titles_of(number % 4), 12) for number in range(60)}
@@ -149,6 +160,7 @@ def test_titles_nobody_has_seen_are_recommended_by_their_content(spark: SparkSes
     assert grown.titles == [*model.titles, *sorted(f"new-{genre}" for genre in GENRES)]
     assert (grown.factors[: len(model.titles)] == model.factors).all()
     assert grown.popular == [*model.popular, *range(len(model.titles), len(grown.titles))]
+    assert np.array_equal(grown.recent, np.append(model.recent, np.zeros(len(GENRES), dtype=np.float32)))
     for number, genre in enumerate(GENRES):
         history = [Seen(0, 0, title, MILLION) for title in titles_of(number)[:19]]
         best = [title for title, _ in top_titles(grown, history, 2)]

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from benchmarks.rows import Row, at_least, at_most, reported, table
+from benchmarks.rows import Row, above, at_least, at_most, reported, table
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,8 @@ from benchmarks.rows import Row, at_least, at_most, reported, table
         pytest.param(at_least(20, "n", [19.0, 19.5, 30.0], "×"), 19.5, "≥ 20", False, id="one good round of three"),
         pytest.param(at_most(0.03, "n", [0.03], "1"), 0.03, "≤ 0.03", True, id="just within"),
         pytest.param(at_most(0.03, "n", [0.031], "1"), 0.031, "≤ 0.03", False, id="just beyond"),
+        pytest.param(above(0, "n", [0.001], ""), 0.001, "> 0", True, id="just above"),
+        pytest.param(above(0, "n", [0.0], ""), 0.0, "> 0", False, id="not above itself"),
         pytest.param(reported("n", [1.0], "s"), 1.0, "", None, id="nothing was promised"),
     ],
 )

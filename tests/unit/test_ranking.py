@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -63,6 +64,26 @@ def test_both_forms_agree_at_the_size_of_a_catalogue() -> None:
     als = model(rng.normal(size=(20_000, 64)) * 0.3)
     asked = histories(rng, 20_000, [*range(1, 128, 7), 63, 64, 65])
     assert fold_in_many(als, asked) == pytest.approx(np.array([plainly(als, history) for history in asked]), abs=1e-5)
+
+
+@given(seeds, lengths)
+def test_what_is_popular_of_late_is_added_to_the_scores_the_less_the_more_titles_are_known(
+    seed: int, of_lengths: list[int]
+) -> None:
+    rng = np.random.default_rng(seed)
+    recent = rng.uniform(size=TITLES).astype(np.float32)
+    how = msgspec.structs.replace(HOW, prior=2.0, fading=5.0)
+    als = msgspec.structs.replace(model(rng.normal(size=(TITLES, RANK))), fold_in=how, recent=recent)
+    asked = histories(rng, TITLES, of_lengths)
+    for history, best in zip(asked, top_titles_many(als, asked, 7), strict=True):
+        seen = [als.row[entry.title] for entry in history if entry.title in als.row]
+        if seen:
+            scores = als.factors @ plainly(als, history) + 2 * np.exp(-len(seen) / 5) * recent
+            scores[seen] = -np.inf
+            assert [score for _, score in best] == pytest.approx(sorted(scores)[:-8:-1], abs=1e-5)
+            assert [scores[als.row[title]] for title, _ in best] == pytest.approx(
+                [score for _, score in best], abs=1e-5
+            )
 
 
 @given(seeds, lengths, st.integers(1, 40), st.integers(1, 3))
