@@ -42,9 +42,9 @@ def _churn(ground: Ground, known: Known) -> list[Row]:
     count = f"{len(customers.labels)} Telco customers, each by a fit that has not seen them, {FOLDS} folds"
     return [
         at_least(LEAST_AUC, "churn: AUC", [ours["auc"]], "", count),
-        reported("churn: AUC", [theirs["auc"]], "", "scikit-learn LogisticRegression, same folds and features"),
+        reported("churn: AUC of scikit-learn", [theirs["auc"]], "", "LogisticRegression, same folds and features"),
         at_most(MOST_ERROR, "churn: calibration error", [ours["calibration_error"]], "", "10 bins, same predictions"),
-        reported("churn: calibration error", [theirs["calibration_error"]], "", "scikit-learn LogisticRegression"),
+        reported("churn: calibration error of scikit-learn", [theirs["calibration_error"]], "", "as it comes"),
         reported("churn: area under precision-recall", [ours["pr_auc"]], "", "same predictions"),
     ]
 
@@ -70,6 +70,6 @@ def _segment(ground: Ground, known: Known) -> list[Row]:
     told = f"{len(scaled)} viewers, k = {chosen.k}"
     return [
         reported("segment: silhouette", [ours], "", told),
-        reported("segment: silhouette", [rival], "", "scikit-learn KMeans of 10 starts, same k and vectors"),
-        at_least(LEAST_SHARE, "segment: silhouette beside scikit-learn's", [ours / rival], "×", told),
+        reported("segment: silhouette of scikit-learn", [rival], "", "KMeans of 10 starts, same k and vectors"),
+        at_least(LEAST_SHARE, "segment: silhouette, ours to scikit-learn's", [ours / rival], "×", told),
     ]

@@ -50,9 +50,9 @@ def rows(ground: Ground) -> list[Row]:
         f"{len(posts)} posts of {posts['title_id'].nunique()} films, ± {error:.3f}; {', '.join(dict.fromkeys(chosen))}"
     )
     return [
-        at_least(ACCURACY, "accuracy of the chosen classifier", [accuracy["chosen"]], "share", cases),
-        at_most(WITHIN, "below scikit-learn's best", [accuracy[best] - accuracy["chosen"]], "share", best),
-        *(reported(f"accuracy of {who}", [accuracy[who]], "share") for who in accuracy if who != "chosen"),
+        at_least(ACCURACY, "sentiment: accuracy of the chosen classifier", [accuracy["chosen"]], "share", cases),
+        at_most(WITHIN, "sentiment: below scikit-learn's best", [accuracy[best] - accuracy["chosen"]], "share", best),
+        *(reported(f"sentiment: accuracy of {who}", [accuracy[who]], "share") for who in accuracy if who != "chosen"),
     ]
 
 

@@ -81,8 +81,9 @@ def _implicit_als() -> Iterator[tuple[str, Rival]]:
 
 def _als(stars: bool, **settings: Any) -> Rival:
     def scores(known: sp.csr_matrix) -> Floats:
-        model = AlternatingLeastSquares(**settings, iterations=ITERATIONS, random_state=1, num_threads=1)
+        # implicit warns of BLAS threads beside its own, and is slow with them.
         with threadpool_limits(1, "blas"):
+            model = AlternatingLeastSquares(**settings, iterations=ITERATIONS, random_state=1, num_threads=1)
             model.fit((known if stars else known.sign()).astype(np.float32), show_progress=False)
         return np.asarray(model.user_factors @ model.item_factors.T, dtype=np.float64)
 
