@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from lambda_arch.clock import DAY
 from lambda_arch.models import FoldIn, RecommendModel
 from lambda_arch.recipes import Recommend
+from lambda_arch.tiles import MILLION
 
 HALF_LIFE_DAYS = 180  # of a title's popularity
 # The blocks' Gram matrices are summed in the order in which they are ready: for two, that changes nothing.
