@@ -22,7 +22,7 @@ def backfill(first: Day, last: LastDay) -> None:
 
     A night before the generation in service is written to the lake alone; readers keep what they have.
     """
-    from jobs.nights import in_own_process, run_in_order
+    from jobs.nights import in_own_process, missing, run_in_order
 
     begin, end = (micros(day.replace(tzinfo=UTC)) for day in (first, last))
     if end < begin:
@@ -30,30 +30,28 @@ def backfill(first: Day, last: LastDay) -> None:
     config = load_config()
     store = Store(config.store.url, config.store.ttl_days)
     store.ping()
-    there = horizons_in_lake(config)
-    missing = [horizon for horizon in range(begin, end + 1, DAY) if horizon not in there]
-    typer.echo(f"{len(missing)} nights to run, {(end - begin) // DAY + 1 - len(missing)} are there already")
-    current = store.generations().current_horizon
+    in_lake, pointer = generations_in_lake(config), store.generations()
+    days = range(begin, end + 1, DAY)
+    horizons = missing(days, in_lake, pointer)
+    typer.echo(f"{len(horizons)} nights to run, {len(days) - len(horizons)} are there already")
     run_in_order(
-        missing,
-        lambda horizon: in_own_process(horizon, *(["--lake-only"] if horizon < current else [])),
+        horizons,
+        lambda horizon: in_own_process(horizon, *(["--lake-only"] if horizon < pointer.current_horizon else [])),
         typer.echo,
     )
 
 
-def horizons_in_lake(config: Config) -> set[int]:
-    """Horizons of the generations in the lake, by a process of its own: Spark's memory returns with its end."""
+def generations_in_lake(config: Config) -> dict[int, int]:
+    """The horizon of every generation in the lake, by a process of its own: Spark's memory returns with its end."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_horizons, config).result()
+        return pool.submit(_generations, config).result()
 
 
-def _horizons(config: Config) -> set[int]:
-    from lambda_arch.clock import parse_rfc3339
+def _generations(config: Config) -> dict[int, int]:
+    from batch.pipeline import published
     from lambda_arch.lake import GENERATIONS, Lake
     from lambda_arch.session import spark_session
 
     spark = spark_session(config, "backfill", config.spark.master, config.spark.driver_memory)
     lake = Lake(spark, config.paths.lake, "backfill")
-    if not lake.exists(GENERATIONS):
-        return set()
-    return {parse_rfc3339(row.horizon) for row in lake.read(GENERATIONS).select("horizon").collect()}
+    return published(lake) if lake.exists(GENERATIONS) else {}

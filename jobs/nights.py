@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
 from lambda_arch.clock import DAY, rfc3339, wall_now
 from lambda_arch.config import Config
-from lambda_arch.store import Store
+from lambda_arch.store import Generations, Store
 
 REFUSED_CODE = 3
 
@@ -56,6 +56,19 @@ def due(last: int, moment: int, most: int) -> list[int]:
     newest = last_midnight(moment)
     first = last + DAY if last else newest
     return list(range(max(first, newest - (most - 1) * DAY), newest + 1, DAY)) if newest else []
+
+
+def missing(days: Iterable[int], in_lake: Mapping[int, int], pointer: Generations) -> list[int]:
+    """Of the days those that need a night: not in the lake (horizon by generation), or there and never in service.
+
+    A night that is killed between lake and pointer leaves such a one; what was rolled back stays rolled back.
+    """
+    done = {
+        horizon
+        for number, horizon in in_lake.items()
+        if horizon <= pointer.current_horizon or number in pointer.withdrawn
+    }
+    return [day for day in days if day not in done]
 
 
 def run_in_order(horizons: Iterable[int], run: Runner, say: Callable[[str], None]) -> None:

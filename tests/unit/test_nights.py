@@ -6,10 +6,21 @@ import subprocess
 
 import pytest
 
-from jobs.nights import REFUSED_CODE, Ended, NightError, Outcome, due, in_own_process, last_midnight, run_in_order
+from jobs.nights import (
+    REFUSED_CODE,
+    Ended,
+    NightError,
+    Outcome,
+    due,
+    in_own_process,
+    last_midnight,
+    missing,
+    run_in_order,
+)
 from jobs.schedule import trigger
 from lambda_arch.clock import DAY, HOUR, parse_rfc3339
 from lambda_arch.config import ConfigError, load_config
+from lambda_arch.store import Generations
 
 MONDAY = parse_rfc3339("2016-03-07T00:00:00Z")
 
@@ -28,6 +39,23 @@ MONDAY = parse_rfc3339("2016-03-07T00:00:00Z")
 )
 def test_nights_that_are_due(last: int, moment: int, expected: list[int]) -> None:
     assert due(last, moment, 4) == expected
+
+
+@pytest.mark.parametrize(
+    ("in_lake", "pointer", "expected"),
+    [
+        pytest.param({}, Generations(), [0, 1, 2], id="nothing yet"),
+        pytest.param({1: 1}, Generations(1, MONDAY + DAY), [0, 2], id="what is in the lake is left out"),
+        pytest.param({1: 0, 2: 1}, Generations(1, MONDAY), [1, 2], id="but not what was killed before its flip"),
+        pytest.param({1: 0, 2: 1}, Generations(1, MONDAY, withdrawn=(2,)), [2], id="a withdrawn one is not run again"),
+        pytest.param({1: 0, 2: 1, 3: 1}, Generations(3, MONDAY + DAY, withdrawn=(2,)), [2], id="replaced since"),
+        pytest.param({1: 0, 2: 1, 3: 2}, Generations(), [0, 1, 2], id="the store was lost"),
+    ],
+)
+def test_nights_of_a_range_that_are_missing(in_lake: dict[int, int], pointer: Generations, expected: list[int]) -> None:
+    days = [MONDAY + n * DAY for n in range(3)]
+    found = missing(days, {number: days[day] for number, day in in_lake.items()}, pointer)
+    assert found == [days[day] for day in expected]
 
 
 def test_the_last_midnight() -> None:
