@@ -34,10 +34,11 @@ Said = tuple[str, UseCase]
 
 @dataclass
 class Seen:
-    """What a reader saw: generations in order, the records of each, rounds, and answers that should not be."""
+    """What a reader saw: generations in order, the records of each, what it lacked, rounds, and wrong answers."""
 
     generations: list[int] = field(default_factory=list)
     records: dict[int, dict[Said, Prediction]] = field(default_factory=dict)
+    lacking: set[tuple[int, Said]] = field(default_factory=set)
     rounds: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -85,11 +86,13 @@ class Reader(threading.Thread):
 
     def _keep(self, answers: Answers, view: View, entity: str, use_case: UseCase) -> None:
         answer, stored = answers.answer_of(view, use_case), view.stored[use_case][0]
+        current = view.generations.current
         if stored is None:
+            self.seen.lacking.add((current, (entity, use_case)))
             if (answer.layer, answer.decision.rejected) != ("fallback", []):
                 self.seen.faults.append(f"{answer} of nothing")
             return
-        current, record = view.generations.current, undated(stored)
+        record = undated(stored)
         if (answer.layer, answer.generation, answer.decision.rejected) != ("batch", current, []):
             self.seen.faults.append(f"{answer} while generation {current} is in service")
         before = self.seen.records.setdefault(current, {}).setdefault((entity, use_case), record)
@@ -147,6 +150,7 @@ def test_a_night_killed_at_every_stage_shows_readers_one_generation_or_the_other
     assert content(store, 1) == first
     assert content(store, 2) == undisturbed
     assert seen.records == {1: asked_of(first), 2: asked_of(undisturbed)}
+    assert not seen.lacking & {(number, said) for number, records in seen.records.items() for said in records}
     assert (f"u:{NEWCOMER}", "recommend") in seen.records[2]
 
 
