@@ -24,14 +24,32 @@ class LakeError(RuntimeError):
 
 
 @dataclass(frozen=True)
+class Older:
+    """A schema that a table had, and how rows of it become rows of the present one."""
+
+    version: int
+    schema: T.StructType
+    become: schemas.Transform
+
+
+@dataclass(frozen=True)
 class Table:
-    """A table's place in the lake, its schema, and what it promises; another schema is another version."""
+    """A table's place in the lake, its schema, and what it promises; another schema is another version.
+
+    An older schema needs to be told only where it differs by more than missing columns.
+    """
 
     name: str
     schema: T.StructType
     comment: str
     partitioned_by: tuple[str, ...] = ()
     version: int = 1
+    older: Older | None = None
+
+
+def _with_feelings(labels: DataFrame) -> DataFrame:
+    feeling = F.when(F.col("positive"), "positive").when(~F.col("positive"), "negative")
+    return labels.select("post_id", feeling.alias("feeling"))
 
 
 BRONZE = Table("bronze/kafka", schemas.RAW, "Kafka records as they came; (topic, partition, offset) is unique")
@@ -42,7 +60,10 @@ QUARANTINE = Table(
 # statistics of event_date skip as well.
 EVENTS = Table("silver/events", schemas.EVENT, "Valid events, each event_id once")
 POSTS = Table("silver/posts", schemas.POST, "Valid posts, each post_id once")
-LABELS = Table("silver/labels", schemas.LABEL, "What posts feel, as labelled by people; each post_id once", version=2)
+LABELS = Table(
+    "silver/labels", schemas.LABEL, "What posts feel, as labelled by people; each post_id once", version=2,
+    older=Older(1, schemas.LABEL_1, _with_feelings),
+)  # fmt: skip
 TITLES = Table("silver/titles", schemas.TITLE, "The catalogue, each title_id once")
 PREDICTIONS = Table("gold/predictions", schemas.PREDICTION, "What each generation says", ("generation",))
 BACKTESTS = Table(
@@ -54,10 +75,11 @@ TABLES = (BRONZE, QUARANTINE, EVENTS, POSTS, LABELS, TITLES, PREDICTIONS, BACKTE
 
 @dataclass(frozen=True)
 class Found:
-    """A table as it is stored: its schema's version, and the columns that it lacks."""
+    """A table as it is stored: its schema's version, the columns that it lacks, and whether its rows must change."""
 
     version: int
-    missing: tuple[T.StructField, ...]
+    missing: tuple[T.StructField, ...] = ()
+    older: Older | None = None
 
 
 class Lake:
@@ -83,13 +105,15 @@ class Lake:
             self._found(table)
 
     def create(self, *tables: Table) -> None:
-        """Make the tables that are not there yet, and add the columns that older ones lack.
+        """Make the tables that are not there yet, and bring older ones up to date.
 
         Raises LakeError, before anything is written, where one of them is newer or otherwise different.
         """
         for table, found in [(table, self._found(table)) for table in tables]:
             if found is None:
                 self._make(table)
+            elif found.older:
+                self._rewrite(table, found.older)
             elif found.missing or found.version < table.version:
                 self._extend(table, found.missing)
 
@@ -145,6 +169,12 @@ class Lake:
         version = next((int(row.value) for row in properties if row.key == VERSION), 1)
         return found(table, version, self.read(table).schema)
 
+    def _rewrite(self, table: Table, older: Older) -> None:
+        rows = self.read(table).transform(older.become).transform(schemas.conform(table.schema))
+        writer = rows.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+        writer.option("userMetadata", self.run_id).save(self.path(table))
+        self._extend(table, ())
+
     def _extend(self, table: Table, columns: Sequence[T.StructField]) -> None:
         # The version last: stopped in between, the next call finds nothing missing and writes it.
         place = f"ALTER TABLE delta.`{self.path(table)}`"
@@ -166,7 +196,9 @@ def found(table: Table, version: int, schema: T.StructType) -> Found:
             f"{place} has schema version {version}, this program knows up to {table.version}: "
             "upgrade the program, or set paths.lake to another lake"
         )
-    known = {field.name: field.dataType.simpleString() for field in table.schema}
+    if table.older and (version, _types(schema)) == (table.older.version, _types(table.older.schema)):
+        return Found(version, older=table.older)
+    known = _types(table.schema)
     strange = [field for field in schema if known.get(field.name) != field.dataType.simpleString()]
     if strange:
         fields = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in strange)
@@ -175,3 +207,7 @@ def found(table: Table, version: int, schema: T.StructType) -> Found:
             "move the table away and fill it again from its source, or set paths.lake to another lake"
         )
     return Found(version, tuple(field for field in table.schema if field.name not in schema.names))
+
+
+def _types(schema: T.StructType) -> dict[str, str]:
+    return {field.name: field.dataType.simpleString() for field in schema}

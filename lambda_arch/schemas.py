@@ -40,6 +40,8 @@ TITLE = _schema(
 )
 # What people say a post feels, of posts.FEELINGS, to learn from; each post_id once.
 LABEL = _schema(post_id="string", feeling="string")
+# As it was while posts were positive or not.
+LABEL_1 = _schema(post_id="string", positive="boolean")
 # One row per rejected record, its bytes untouched; file: where it is from, null for a record of the broker.
 QUARANTINE = _schema(reason="string", **_SOURCE, timestamp="timestamp", key="binary", value="binary", file="string")
 

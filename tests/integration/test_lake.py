@@ -12,7 +12,8 @@ from batch.ingestion.ingest import ingest
 from batch.ingestion.mapping import Mapping
 from batch.pipeline import run_night
 from lambda_arch.config import Config
-from lambda_arch.lake import EVENTS, GENERATIONS, QUARANTINE, TABLES, TITLES, Lake, LakeError, Table
+from lambda_arch.lake import EVENTS, GENERATIONS, LABELS, QUARANTINE, TABLES, TITLES, Lake, LakeError, Table
+from lambda_arch.schemas import LABEL_1
 from lambda_arch.store import Store
 
 pytestmark = pytest.mark.spark
@@ -47,6 +48,34 @@ def test_an_older_table_gets_its_columns_and_keeps_its_rows(lake: Lake, table: T
     assert commits(lake, table) == before
     with pytest.raises(LakeError, match="has schema version 2, this program knows up to 1"):
         lake.check(older)
+
+
+def test_labels_of_the_first_version_say_feelings_after_one_commit_and_keep_their_rows(lake: Lake) -> None:
+    first = replace(LABELS, schema=LABEL_1, version=1, older=None)
+    lake.create(first)
+    lake.append(lake.spark.createDataFrame([("p1", True), ("p2", False), ("p3", None)], LABEL_1), first)
+    lake.check(LABELS)
+    assert lake.read(LABELS).schema.names == ["post_id", "positive"]
+    lake.create(LABELS)
+    assert lake.read(LABELS).schema == LABELS.schema
+    said = {row.post_id: row.feeling for row in lake.read(LABELS).collect()}
+    assert said == {"p1": "positive", "p2": "negative", "p3": None}
+    history = lake.spark.sql(f"DESCRIBE HISTORY delta.`{lake.path(LABELS)}`").orderBy("version").collect()
+    assert [row.operation for row in history] == ["CREATE TABLE", "WRITE", "WRITE", "SET TBLPROPERTIES"]
+    before = commits(lake, LABELS)
+    lake.create(LABELS)
+    assert commits(lake, LABELS) == before
+    with pytest.raises(LakeError, match="has schema version 2, this program knows up to 1"):
+        lake.check(first)
+
+
+def test_labels_whose_rewriting_was_stopped_before_the_version_are_finished(lake: Lake) -> None:
+    lake.create(replace(LABELS, version=1, older=None))
+    lake.append(lake.spark.createDataFrame([("p1", "neutral")], LABELS.schema), LABELS)
+    lake.create(LABELS)
+    assert [row.feeling for row in lake.read(LABELS).collect()] == ["neutral"]
+    with pytest.raises(LakeError):
+        lake.check(replace(LABELS, version=1, older=None))
 
 
 def test_a_table_without_a_version_is_the_first(lake: Lake) -> None:
