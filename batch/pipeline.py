@@ -105,7 +105,7 @@ def _night(
     with stages("backtest"):
         twins = trained(earlier, selected.settings, number)
         judged = backtest(known, twins, incumbent.twins if incumbent else None, config)
-    verdicts = judge(models.in_service(), judged.evidence, config.batch.gate)
+    verdicts = judge(models.in_service(), judged.evidence, config.batch.gate, selected.reasons)
     tonight = admitted(Candidate(models, twins, judged.fidelity), verdicts, incumbent, judged.of_incumbent)
     with stages("score"):
         scored = score(known, tonight.models, config).persist()

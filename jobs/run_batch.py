@@ -19,7 +19,7 @@ from lambda_arch.config import ConfigError, load_config
 from lambda_arch.lake import Lake, LakeError
 from lambda_arch.lease import NightRunsError
 from lambda_arch.session import spark_session
-from lambda_arch.store import Store, StoreError
+from lambda_arch.store import Store, StoreError, store_faults
 
 
 def main() -> None:
@@ -45,7 +45,8 @@ def run(horizon: str | None, lake_only: bool = False) -> None:
     moment = last_midnight(now(config, store)) if given is None else given
     spark = spark_session(config, "night", config.spark.master, config.spark.driver_memory)
     lake = Lake(spark, config.paths.lake, run_id=f"night-{uuid.uuid4()}")
-    report = run_night(lake, store, config, moment, lambda stage: log.info("stage", name=stage), lake_only)
+    with store_faults():
+        report = run_night(lake, store, config, moment, lambda stage: log.info("stage", name=stage), lake_only)
     for use_case, verdict in report.verdicts.items():
         log.info("verdict", use_case=use_case, accepted=verdict.accepted, reasons=verdict.reasons())
     log.info("report", page=str(tell(lake, store.generations(), config, report.generation)))

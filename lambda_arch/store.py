@@ -5,7 +5,8 @@ What is under which key, `keys` tells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -181,6 +182,15 @@ def _executed(pipe: Any) -> None:
 STORE_ERRORS = (redis.RedisError, OSError)
 
 
+@contextmanager
+def store_faults() -> Iterator[None]:
+    """Whatever the store refuses in it is a StoreError, with the remedy."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise StoreError(refused(error)) from None
+
+
 def refused(error: object) -> str:
     """What a store's refusal to write means, with the remedy."""
     if "OOM" in str(error) or "maxmemory" in str(error):
@@ -188,4 +198,6 @@ def refused(error: object) -> str:
             f"store is out of memory ({error}): raise its `maxmemory`, or lower batch.top_n and "
             "features.history_limit; what is in service stays"
         )
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+        return f"store does not answer: {error}; start it with `lambda-arch up`, and run the night again"
     return f"store refuses: {error}"

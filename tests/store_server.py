@@ -16,17 +16,17 @@ START_SECONDS = 20.0
 class StoreServer:
     """A plain Redis-protocol server on a free loopback port, which a test may end and start again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._folder = folder
+        self._folder, self._options = folder, options
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", ""]
         with (self._folder / "store.log").open("ab") as log:
-            self._process = subprocess.Popen([store_binary(), *options], stdout=log, stderr=log)
+            self._process = subprocess.Popen([store_binary(), *options, *self._options], stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
         while not _answers(self.url):
             assert time.monotonic() < deadline, (self._folder / "store.log").read_text()

@@ -70,17 +70,27 @@ def refusal(counts: Counts, incumbent_users: int | None, horizon: int, gate: Gat
     return None
 
 
-def judge(trained: Collection[UseCase], evidence: Mapping[UseCase, Evidence], gate: Gate) -> dict[UseCase, Verdict]:
-    """Every use case's verdict; a model without evidence has no case and was measured against nobody."""
-    return {use_case: _verdict(_checks(use_case, trained, evidence, gate)) for use_case in USE_CASES}
+def judge(
+    trained: Collection[UseCase], evidence: Mapping[UseCase, Evidence], gate: Gate, reasons: Mapping[UseCase, str]
+) -> dict[UseCase, Verdict]:
+    """Every use case's verdict; a model without evidence has no case and was measured against nobody.
+
+    `reasons` says why a use case can have no model, where that is known.
+    """
+    return {
+        use_case: _verdict(
+            _checks(use_case, evidence, gate) if use_case in trained else [_untrained(use_case, reasons.get(use_case))]
+        )
+        for use_case in USE_CASES
+    }
 
 
-def _checks(
-    use_case: UseCase, trained: Collection[UseCase], evidence: Mapping[UseCase, Evidence], gate: Gate
-) -> Iterator[Check]:
-    if use_case not in trained:
-        yield Check("trained", False, f"no model could be trained: {NEEDED[use_case]}")
-        return
+def _untrained(use_case: UseCase, reason: str | None) -> Check:
+    told = f"{reason}; {NEEDED[use_case]}" if reason else NEEDED[use_case]
+    return Check("trained", False, f"no model could be trained: {told}")
+
+
+def _checks(use_case: UseCase, evidence: Mapping[UseCase, Evidence], gate: Gate) -> Iterator[Check]:
     bar: Bar = getattr(gate, use_case)
     shown = evidence.get(use_case, NOTHING)
     yield Check(

@@ -49,7 +49,7 @@ ROWS: dict[str, tuple[Evidence, str]] = {
 
 @pytest.mark.parametrize(("evidence", "reason"), ROWS.values(), ids=ROWS.keys())
 def test_a_model_is_accepted_or_refused_for_one_reason(evidence: Evidence, reason: str) -> None:
-    verdict = judge(["churn"], {"churn": evidence}, GATE)["churn"]
+    verdict = judge(["churn"], {"churn": evidence}, GATE, {})["churn"]
     failed = [check.sentence for check in verdict.checks if not check.passed]
     assert (verdict.accepted, len(failed)) == (not reason, int(bool(reason)))
     assert reason in verdict.reasons()
@@ -58,11 +58,11 @@ def test_a_model_is_accepted_or_refused_for_one_reason(evidence: Evidence, reaso
 def test_level_asks_only_not_to_be_worse() -> None:
     level = GATE.model_copy(update={"churn": GATE.churn.model_copy(update={"baselines": {"base_rate": "level"}})})
     for against, accepted in ((rival(-0.2, 0.0), True), (rival(-0.2, -0.1), False)):
-        assert judge(["churn"], {"churn": shown(against)}, level)["churn"].accepted is accepted
+        assert judge(["churn"], {"churn": shown(against)}, level, {})["churn"].accepted is accepted
 
 
 def test_every_reason_is_told() -> None:
-    verdict = judge(["churn"], {"churn": shown(rival(-1, 0), cases=1, precision=0.1)}, GATE)["churn"]
+    verdict = judge(["churn"], {"churn": shown(rival(-1, 0), cases=1, precision=0.1)}, GATE, {})["churn"]
     assert [(check.name, check.passed) for check in verdict.checks] == [
         ("cases", False), ("baseline base_rate", False), ("precision", False)
     ]  # fmt: skip
@@ -71,12 +71,19 @@ def test_every_reason_is_told() -> None:
 
 @pytest.mark.parametrize("use_case", USE_CASES)
 def test_where_no_model_could_be_trained_the_verdict_says_what_is_needed(use_case: Any) -> None:
-    verdict = judge([], {}, GATE)[use_case]
+    verdict = judge([], {}, GATE, {})[use_case]
     assert (verdict.accepted, verdict.reasons()) == (False, f"no model could be trained: {NEEDED[use_case]}")
 
 
+@pytest.mark.parametrize("use_case", USE_CASES)
+def test_where_it_is_known_why_no_model_could_be_trained_the_verdict_says_so_before(use_case: Any) -> None:
+    verdicts = judge([], {}, GATE, {use_case: "all 9 stayed"})
+    assert verdicts[use_case].reasons() == f"no model could be trained: all 9 stayed; {NEEDED[use_case]}"
+    assert [name for name, verdict in verdicts.items() if "stayed" in verdict.reasons()] == [use_case]
+
+
 def test_a_model_nobody_measured_has_no_case() -> None:
-    verdicts = judge(USE_CASES, {}, GATE)
+    verdicts = judge(USE_CASES, {}, GATE, {})
     assert "measured on 0 cases" in verdicts["churn"].reasons()
     assert verdicts["segment"].accepted  # nothing is asked of it
 
@@ -111,7 +118,7 @@ evidences = st.builds(
 
 @given(st.sets(st.sampled_from(USE_CASES)), st.dictionaries(st.sampled_from(USE_CASES), evidences))
 def test_every_use_case_gets_a_verdict_and_a_refusal_its_reasons(trained: Any, evidence: Any) -> None:
-    verdicts = judge(trained, evidence, GATE)
+    verdicts = judge(trained, evidence, GATE, {"churn": "all stayed"})
     assert set(verdicts) == set(USE_CASES)
     for use_case, verdict in verdicts.items():
         assert verdict.accepted == (not verdict.reasons())
