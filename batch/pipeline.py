@@ -45,7 +45,8 @@ class NightReport(msgspec.Struct, frozen=True):
     """What a night did; `published` is false where it did not change what readers see.
 
     `models` are those in service, `trained_in` the generations in which they were trained; `reasons` says why a use
-    case can have no model, `features` what each is good for in its model, and its drift.
+    case can have no model, `features` what each is good for in its model, and its drift; `warnings` what the night did
+    without.
     """
 
     generation: int
@@ -64,6 +65,7 @@ class NightReport(msgspec.Struct, frozen=True):
     evidence: dict[UseCase, Evidence] = {}
     data: dict[str, Source] = {}
     settings: dict[str, Any] = {}
+    warnings: tuple[str, ...] = ()
 
 
 def run_night(
@@ -119,6 +121,7 @@ def _night(
     report = _report(
         tonight, selected, stages.seconds,
         published=changed, users=users, titles=titles, verdicts=verdicts, evidence=judged.evidence, data=data,
+        warnings=(incumbent.fault,) if incumbent and incumbent.fault else (),
     )  # fmt: skip
     with stages("flip"):
         lease.check()

@@ -14,7 +14,7 @@ from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.lake import GENERATIONS, Lake
 from lambda_arch.model_bytes import decode_models
 from lambda_arch.models import Models
-from lambda_arch.records import UseCase
+from lambda_arch.records import UnknownSchemaError, UseCase
 
 
 class NoGenerationError(ValueError):
@@ -38,6 +38,8 @@ class Stored:
 
     def twins(self) -> Models:
         """The models that its backtest measured; raises UnknownSchemaError like `models`."""
+        if not self.encoded_twins:
+            raise UnknownSchemaError("it does not have the models that its backtest measured")
         return decode_models(self.encoded_twins)
 
     def fidelity(self) -> FidelityTable:

@@ -156,12 +156,14 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from lambda_arch.generations import RollbackError
     from lambda_arch.lake import LakeError
     from lambda_arch.lease import NightRunsError
+    from lambda_arch.records import UnknownSchemaError
     from lambda_arch.store import StoreError
 
     return (
         ConfigError, StoreError, BrokerError, ServerError, PortTakenError, JarsError, JavaError, RefusedError,
         NightError, NoGenerationError, PublishError, ExportError, IngestError, FetchError, UnaccountedError, ProbeError,
         LakeError, PlotError, NightRunsError, RollbackError,
+        UnknownSchemaError,
     )  # fmt: skip
 
 

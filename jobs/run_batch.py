@@ -47,6 +47,8 @@ def run(horizon: str | None, lake_only: bool = False) -> None:
     lake = Lake(spark, config.paths.lake, run_id=f"night-{uuid.uuid4()}")
     with store_faults():
         report = run_night(lake, store, config, moment, lambda stage: log.info("stage", name=stage), lake_only)
+    for warning in report.warnings:
+        log.warning("night", told=warning)
     for use_case, verdict in report.verdicts.items():
         log.info("verdict", use_case=use_case, accepted=verdict.accepted, reasons=verdict.reasons())
     log.info("report", page=str(tell(lake, store.generations(), config, report.generation)))

@@ -15,7 +15,7 @@ from lambda_arch.fidelity import FidelityTable
 from lambda_arch.keys import Generations
 from lambda_arch.lake import Lake
 from lambda_arch.models import Models
-from lambda_arch.records import UseCase
+from lambda_arch.records import UnknownSchemaError, UseCase
 
 V = TypeVar("V")
 
@@ -31,9 +31,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Incumbent(Candidate):
-    """A generation that was published, with the number of its users."""
+    """A generation that was published, with the number of its users.
+
+    `fault` says why its models cannot be read; there are none in it then, and nothing is compared with them.
+    """
 
     users: int
+    fault: str = ""
 
 
 def admitted(
@@ -99,4 +103,12 @@ def before(lake: Lake, horizon: int) -> Incumbent | None:
 
 
 def _incumbent(found: stored.Stored | None) -> Incumbent | None:
-    return Incumbent(found.models(), found.twins(), found.fidelity(), found.report["users"]) if found else None
+    if found is None:
+        return None
+    users = found.report["users"]
+    try:
+        return Incumbent(found.models(), found.twins(), found.fidelity(), users)
+    except UnknownSchemaError as error:
+        fault = f"generation {found.number} cannot be compared with, and no model of it stays ({error})"
+        none = Models(generation=found.number, horizon=found.horizon)
+        return Incumbent(none, none, FidelityTable(found.number, {}), users, fault)

@@ -8,17 +8,20 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import msgspec
 import pytest
 import redis
 from audience import HORIZON, audience
 from night_process import NightProcess, Place, Told
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 from store_server import StoreServer
 
-from batch.gate import NEEDED
+from batch.judgement.gate import NEEDED
 from jobs.nights import REFUSED_CODE
 from lambda_arch.clock import DAY
-from lambda_arch.lake import TITLES, Lake
+from lambda_arch.lake import GENERATIONS, TITLES, Lake
+from lambda_arch.models import decode_models, encode_models
 from lambda_arch.store import Generations, Store
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark, pytest.mark.e2e]
@@ -101,6 +104,27 @@ def test_a_store_out_of_memory_ends_the_night_with_the_remedy(
     assert "store is out of memory" in told.reason
     assert "raise its `maxmemory`" in told.reason
     untouched(told, small_store)
+
+
+def test_an_incumbent_of_another_release_is_compared_with_nothing_and_still_counts_users(
+    place: Place, first: Told, spark: SparkSession
+) -> None:
+    lake = place.lake(spark)
+    [row] = lake.read(GENERATIONS).where("generation = 1").collect()
+    older = encode_models(msgspec.structs.replace(decode_models(bytes(row.models)), schema=2))
+    changed = lake.read(GENERATIONS).withColumn("models", F.lit(bytearray(older)))
+    lake.replace_where(changed.where("generation = 1"), GENERATIONS, "generation = 1")
+    refused = place.night(NEXT, BATCH__GATE__MIN_SHARE="1.5").ended()
+    assert refused.code == REFUSED_CODE
+    assert "users, less than batch.gate.min_share = 1.5 of the 141 in service" in refused.reason
+    told = place.night(NEXT).ended()
+    assert told.code == 0, told.errors
+    [warning] = told.report["warnings"]
+    assert warning.startswith("generation 1 cannot be compared with")
+    assert "models of schema 2" in warning
+    assert warning in told.output
+    assert told.report["evidence"]["recommend"]["incumbent"] is None
+    assert place.store().generations() == Generations(told.report["generation"], NEXT, 1, HORIZON, epoch=2)
 
 
 def test_a_lake_table_of_a_newer_release_ends_night_and_ingestion_before_they_write(

@@ -228,3 +228,8 @@ def test_figures_and_settings_in_words() -> None:
 def test_the_report_survives_json(small_models: Models) -> None:
     told = told_of(stored(night(), small_models), None, "none")
     assert rendered(msgspec.json.decode(msgspec.json.encode(told))) == rendered(told)
+
+
+def test_what_the_night_did_without_is_said(small_models: Models) -> None:
+    report = night(warnings=["generation 3 cannot be compared with"])
+    assert "generation 3 cannot be compared with" in rendered(told_of(stored(report, small_models), None, ""))
