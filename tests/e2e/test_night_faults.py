@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -83,12 +82,11 @@ def small_store(tmp_path: Path) -> Iterator[Store]:
 
 def filled(store: Store, room: int) -> None:
     """Leave so many bytes, of which connections take some."""
-    for number in count():
-        memory = store.redis.info("memory")
-        if memory["used_memory"] >= memory["maxmemory"] - room:
-            return
-        with suppress(redis.OutOfMemoryError):  # what is sent takes room as well
+    limit, number = store.redis.info("memory")["maxmemory"] - room, 0
+    with suppress(redis.OutOfMemoryError):  # what is sent takes room as well
+        while store.redis.info("memory")["used_memory"] < limit:
             store.redis.set(f"ballast:{number}", b"x" * 1000)
+            number += 1
 
 
 @pytest.mark.parametrize(("room", "stage"), [(ROOM, "publish"), (0, "")], ids=["it fills up", "it is full already"])
