@@ -90,7 +90,11 @@ def lake(spark: SparkSession, config: Config) -> Lake:
 def config_below(folder: Path) -> Config:
     """The defaults, with state in the folder and the jars of the repository."""
     paths = {"VAR": VAR, "LAKE": folder / "lake", "CHECKPOINTS": folder / "checkpoints"}
-    # Hundreds of tiny plans: compiling them well costs more than it saves.
-    quick = "{spark.driver.extraJavaOptions: -Xss8m -XX:+UseSerialGC -XX:TieredStopAtLevel=1}"
+    # Hundreds of tiny plans: compiling them well costs more than it saves. The quick compiler alone is given 48 MB for
+    # its code, which a single night can fill: it compiles no more then, or Java gives up.
+    quick = (
+        "{spark.driver.extraJavaOptions: -Xss8m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "
+        "-XX:ReservedCodeCacheSize=256m}"
+    )
     environ = {f"LAMBDA_ARCH__PATHS__{name}": str(path) for name, path in paths.items()}
     return load_config({**environ, "LAMBDA_ARCH__SPARK__CONF": quick})
