@@ -26,6 +26,7 @@ from audience import (
     taste,
 )  # fmt: skip
 from conftest import VAR
+from generation_content import Content, content, entities
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
@@ -41,7 +42,7 @@ from lambda_arch.model_bytes import decode_models, encode_models
 from lambda_arch.models import ChurnModel, Models
 from lambda_arch.posts import PostTile
 from lambda_arch.recipes import Bar
-from lambda_arch.records import USE_CASES, Prediction, decode
+from lambda_arch.records import USE_CASES
 from lambda_arch.schemas import Transform
 from lambda_arch.scoring import feeling
 from lambda_arch.store import Store
@@ -54,9 +55,11 @@ SETTINGS = {
     "BATCH__RECOMMEND__GRID__RANK": "[8]",
     "BATCH__RECOMMEND__ITERATIONS": "3",
     "BATCH__SEGMENT__GRID": "{k: [2, 3]}",
-    "BATCH__CHURN__GRID": "{reg: [0.05, 0.1]}",
+    "BATCH__SEGMENT__STARTS": "1",
+    "BATCH__CHURN__GRID": "{reg: [0.05, 0.1], balanced: [false]}",
     "BATCH__CHURN__FEATURES": "['number:tenure', 'number:monthly_charges', 'is:contract=*']",
     "BATCH__SENTIMENT__GRID": "{algorithm: [naive_bayes]}",
+    "BATCH__BACKTEST__LATER_SHARES": "[]",
 }
 STAGES = ["conform", "features", "select", "train", "backtest", "score", "publish", "flip", "retire"]
 
@@ -93,11 +96,6 @@ class Place:
         with pytest.raises(Killed):
             replace(self, store=DyingStore(self.store, step)).night(horizon, **gate)
 
-    def entities(self, generation: int) -> list[str]:
-        suffix = f"}}:g:{generation}"
-        keys = self.store.redis.scan_iter(match=f"la:{{*{suffix}", count=1000)
-        return sorted(key.decode()[4:].removesuffix(suffix) for key in keys)
-
     def distinct(self, table: Table, column: str, horizon: int) -> set[str]:
         known = self.lake.read(table).where(F.unix_micros("event_time") < horizon)
         return {row[0] for row in known.select(column).distinct().collect()}
@@ -115,15 +113,6 @@ class Place:
         return msgspec.msgpack.decode(stored, type=Profile)
 
 
-class Content(NamedTuple):
-    """All that the store has of a generation, but for when its records were written."""
-
-    profiles: dict[str, bytes]
-    records: dict[str, list[Prediction]]
-    models: bytes
-    fidelity: bytes
-
-
 class Night(NamedTuple):
     """A night that has ended, and what the store had just after it."""
 
@@ -132,19 +121,9 @@ class Night(NamedTuple):
     content: Content
 
 
-def content(place: Place, generation: int) -> Content:
-    stored = {entity: place.store.entity(entity, generation) for entity in place.entities(generation)}
-    records = {
-        entity: [msgspec.structs.replace(decode(said[name]), written_at="") for name in USE_CASES if name in said]
-        for entity, said in stored.items()
-    }
-    model, fidelity = (place.store.redis.get(f"la:{kind}:{generation}") for kind in ("model", "fidelity"))
-    return Content({entity: said["profile"] for entity, said in stored.items()}, records, model, fidelity)
-
-
 def ended(place: Place, horizon: int) -> Night:
     report = place.night(horizon)
-    return Night(report, place.store.generations(), content(place, report.generation))
+    return Night(report, place.store.generations(), content(place.store, report.generation))
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +160,7 @@ def killed(place: Place, first: Night) -> Night:
     """The night at LATER, more events having come, killed when all its entities were in lake and store."""
     archive(place.lake, place.config.kafka.topics.events, latecomers(), first_offset=10_000)
     place.killed_at("put_models", LATER)
-    return Night(first.report, place.store.generations(), content(place, 2))
+    return Night(first.report, place.store.generations(), content(place.store, 2))
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +224,7 @@ def test_the_lake_holds_exactly_the_records_that_the_store_has(place: Place, sec
     for generation in (1, 2):
         rows = place.lake.read(PREDICTIONS).where(F.col("generation") == generation).collect()
         lake = sorted((row.entity, row.use_case, row.record.encode()) for row in rows)
-        stored = {entity: place.store.entity(entity, generation) for entity in place.entities(generation)}
+        stored = {entity: place.store.entity(entity, generation) for entity in entities(place.store, generation)}
         fields = sorted((entity, *field) for entity, said in stored.items() for field in said.items())
         assert lake == [field for field in fields if field[1] != "profile"]
 
@@ -342,14 +321,14 @@ def test_a_later_night_knows_what_came_since_and_late_and_nothing_at_its_own_hor
 
 
 def test_the_generation_before_stays_as_it_was(place: Place, first: Night, second: Night) -> None:
-    assert content(place, 1) == first.content
+    assert content(place.store, 1) == first.content
 
 
 def test_a_night_killed_before_the_flip_leaves_the_pointer_and_the_generation_in_service(
     place: Place, first: Night, killed: Night
 ) -> None:
     assert killed.pointer == first.pointer
-    assert content(place, 1) == first.content
+    assert content(place.store, 1) == first.content
     assert killed.content.records
     assert killed.content.models is None
 
@@ -411,7 +390,7 @@ def test_a_night_that_is_caught_up_is_in_the_lake_alone(place: Place, again: Nig
     report = place.night(EARLY, lake_only=True, min_users=1)
     assert (report.published, report.users) == (False, 1)
     assert place.store.generations() == again.pointer
-    assert place.entities(report.generation) == []
+    assert entities(place.store, report.generation) == []
     assert place.generations() == [1, 2, report.generation]
 
 
@@ -433,7 +412,7 @@ def test_shuffled_labels_are_refused_and_the_model_in_service_stays(place: Place
     assert place.store.generations() == Generations(number, LATER + DAY, 2, LATER, epoch=3)
     assert report.trained_in["churn"] == 2
     assert encoded(place.models(number).churn) == encoded(place.models(2).churn)
-    versions = {record.use_case: record.model_version for said in content(place, number).records.values()
+    versions = {record.use_case: record.model_version for said in content(place.store, number).records.values()
                 for record in said}  # fmt: skip
     assert versions == report.trained_in
     shown = report.evidence["churn"].incumbent
