@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from lambda_arch.clock import DAY, rfc3339, wall_now
 from lambda_arch.config import Config
-from lambda_arch.store import Generations, Store
+from lambda_arch.keys import Generations
+from lambda_arch.store import Store
 
 REFUSED_CODE = 3
 

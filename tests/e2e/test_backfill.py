@@ -11,8 +11,8 @@ from night_process import NIGHT_SECONDS, NightProcess, Place, Told
 from pyspark.sql import SparkSession
 
 from lambda_arch.clock import DAY, HOUR, rfc3339
+from lambda_arch.keys import Generations
 from lambda_arch.lake import GENERATIONS
-from lambda_arch.store import Generations
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark, pytest.mark.e2e]
 DATABASE = 12

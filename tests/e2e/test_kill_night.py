@@ -17,10 +17,11 @@ from night_process import QUICK, Place
 from pyspark.sql import SparkSession
 
 from lambda_arch.clock import rfc3339
+from lambda_arch.keys import Generations
 from lambda_arch.lease import NIGHT, SECONDS
 from lambda_arch.reads import AsyncStore
 from lambda_arch.records import TITLE_USE_CASES, USER_USE_CASES, Prediction, UseCase
-from lambda_arch.store import Generations, Store
+from lambda_arch.store import Store
 from serving.answers import Answers, View
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark, pytest.mark.e2e]

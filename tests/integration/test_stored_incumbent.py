@@ -8,9 +8,10 @@ import pytest
 from batch.judgement.incumbent import in_service
 from lambda_arch.clock import rfc3339
 from lambda_arch.fidelity import FidelityTable
+from lambda_arch.keys import Generations
 from lambda_arch.lake import GENERATIONS, Lake
-from lambda_arch.models import Models, encode_models
-from lambda_arch.store import Generations
+from lambda_arch.model_bytes import encode_models
+from lambda_arch.models import Models
 
 pytestmark = pytest.mark.spark
 

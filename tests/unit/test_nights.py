@@ -20,7 +20,7 @@ from jobs.nights import (
 from jobs.schedule import trigger
 from lambda_arch.clock import DAY, HOUR, parse_rfc3339
 from lambda_arch.config import ConfigError, load_config
-from lambda_arch.store import Generations
+from lambda_arch.keys import Generations
 
 MONDAY = parse_rfc3339("2016-03-07T00:00:00Z")
 
