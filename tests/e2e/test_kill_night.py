@@ -17,8 +17,8 @@ from night_process import QUICK, Place
 from pyspark.sql import SparkSession
 
 from lambda_arch.clock import rfc3339
-from lambda_arch.keys import Generations
-from lambda_arch.lease import NIGHT, SECONDS
+from lambda_arch.keys import NIGHT_KEY, Generations
+from lambda_arch.lease import SECONDS
 from lambda_arch.reads import AsyncStore
 from lambda_arch.records import TITLE_USE_CASES, USER_USE_CASES, Prediction, UseCase
 from lambda_arch.store import Store
@@ -175,10 +175,10 @@ def killed_at(stage: str, place: Place, store: Store, entities_in_all: int) -> N
 
 def lapse(store: Store, waited: bool) -> None:
     """The lease of a killed night lapses by itself, in time; that is seen once, and not waited for again."""
-    assert 0 < store.redis.pttl(NIGHT) <= SECONDS * 1000
+    assert 0 < store.redis.pttl(NIGHT_KEY) <= SECONDS * 1000
     if not waited:
-        store.redis.delete(NIGHT)
-    while store.redis.exists(NIGHT):
+        store.redis.delete(NIGHT_KEY)
+    while store.redis.exists(NIGHT_KEY):
         time.sleep(0.1)
 
 
