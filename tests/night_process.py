@@ -31,7 +31,8 @@ NIGHT_SECONDS = 600.0
 SMALLEST = {
     **OPEN_GATE,
     "CLOCK": "event",
-    "BATCH__RECOMMEND__GRID": "{rank: [8], fold_in: [{reg: 640, alpha: 10, floor: 0.1, gain: 3, memory: 5, few: 50}]}",
+    "BATCH__RECOMMEND__GRID": "{rank: [8], fold_in: [{reg: 640, alpha: 10, floor: 0.1, gain: 3, memory: 5, few: 50, "
+    "prior: 2, fading: 5}]}",
     "BATCH__RECOMMEND__ITERATIONS": "3",
     "BATCH__SEGMENT__GRID": "{k: [3]}",
     "BATCH__SEGMENT__STARTS": "1",
