@@ -24,6 +24,13 @@ from lambda_arch.records import USE_CASES
 ROOT = Path(__file__).parents[2]
 CLI = [sys.executable, "-m", "jobs.cli"]
 PATIENCE_SECONDS = 600
+# A choice in each use case, but few to choose from.
+FEWER_CANDIDATES = {
+    "LAMBDA_ARCH__BATCH__RECOMMEND__GRID__RANK": "[64]",
+    "LAMBDA_ARCH__BATCH__SEGMENT__GRID": "{k: [3, 4]}",
+    "LAMBDA_ARCH__BATCH__CHURN__GRID": "{balanced: [false]}",
+    "LAMBDA_ARCH__BATCH__SENTIMENT__GRID": "{algorithm: [naive_bayes, logistic_regression]}",
+}
 pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.spark]
 
 
@@ -67,7 +74,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     (var / "demo").mkdir()
     (var / "jars").symlink_to(ROOT / "var" / "jars")
     (var / "demo" / "wheels").symlink_to(ROOT / "var" / "demo" / "wheels")
-    config = on_free_ports(load_config({}, file=ROOT / "demo" / "settings.yaml"), var)
+    config = on_free_ports(load_config(FEWER_CANDIDATES, file=ROOT / "demo" / "settings.yaml"), var)
     settings = var / "settings.yaml"
     settings.write_text(yaml.safe_dump(json.loads(config.model_dump_json())))
     environ = {**os.environ, "LAMBDA_ARCH_CONFIG": str(settings), "COLUMNS": "200"}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyspark
 import pytest
 import redis
-from audience import OPEN_GATE
+from night_process import SMALLEST
 from pyspark.sql import SparkSession
 from speed_stack import events, posts
 
@@ -69,8 +69,7 @@ def submitted(config: Config, store_url: str, folder: Path, *arguments: str) -> 
     bundle(ROOT, folder / "lambda_arch.zip")
     settings = {
         "PATHS__LAKE": config.paths.lake, "STORE__URL": store_url, "BATCH__RECOMMEND__RANK": "4",
-        **OPEN_GATE,
-        "BATCH__SENTIMENT__GRID": "{algorithm: [naive_bayes]}",
+        **{name: value for name, value in SMALLEST.items() if name.startswith("BATCH__")},
     }  # fmt: skip
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYSPARK_GATEWAY_PORT")}
     environment = {
