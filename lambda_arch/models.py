@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -48,6 +48,15 @@ class FoldIn(msgspec.Struct, frozen=True):
         return self.prior * math.exp(-count / self.fading)
 
 
+class LongestFirst(NamedTuple):
+    """Rows of titles by the length of their traits, `place` of each row there, and in that order traits and lengths."""
+
+    rows: Array
+    place: Array
+    traits: Array
+    lengths: Array
+
+
 class RecommendModel(msgspec.Struct, frozen=True, dict=True):
     """Implicit ALS's item side: `factors` is float32 [titles, rank]; `popular` are row numbers, best first.
 
@@ -80,9 +89,13 @@ class RecommendModel(msgspec.Struct, frozen=True, dict=True):
         return self.factors if self.recent is None else np.column_stack((self.factors, self.recent))
 
     @cached_property
-    def longest(self) -> float:
-        """The largest length of a title's traits."""
-        return float(np.linalg.norm(self.traits.astype(np.float64), axis=1).max(initial=0.0))
+    def longest_first(self) -> LongestFirst:
+        """The titles by the length of their traits; of equals the first."""
+        lengths = np.linalg.norm(self.traits.astype(np.float64), axis=1)
+        rows = np.argsort(-lengths, kind="stable")
+        place = np.empty_like(rows)
+        place[rows] = np.arange(len(rows))
+        return LongestFirst(rows, place, np.ascontiguousarray(self.traits[rows]), lengths[rows])
 
     def regular(self, count: int) -> Array:
         """The Gram matrix and on its diagonal the regularisation of a user with so many titles, [rank, rank]."""

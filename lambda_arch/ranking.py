@@ -14,15 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambda_arch.models import RecommendModel
+from lambda_arch.search import Floats, Rows, Search
 from lambda_arch.tiles import MILLION, Seen
 
-Floats = NDArray[np.float64]
-Rows = NDArray[np.intp]
-
 _SOLVED_TOGETHER = 1 << 18  # numbers gathered at a time: two megabytes, which a core's cache holds
-_SCORED_TOGETHER = 128  # users: their scores against 20,000 titles are ten megabytes
-_DEPTH = 16  # titles per chunk
-_LOWEST = np.finfo(np.float32).min
+_RANKED_TOGETHER = 1024  # users
 
 
 class Best(NamedTuple):
@@ -58,22 +54,11 @@ def fold_in_many(model: RecommendModel, histories: Sequence[Sequence[Seen]]) -> 
 
 
 def best_rows(model: RecommendModel, users: Floats, seen: Sequence[Sequence[int]], count: int) -> list[Best]:
-    """Each user's best `count` rows of the model that are not in `seen`; equal scores in the order of the rows.
-
-    Products in float32 only choose candidates: all that may be among the best, whatever the rounding, which moves a
-    product by at most traits * 2**-24 * |title| * |user| (Higham 2002, section 3.1).
-    """
-    unsure = (model.traits.shape[1] + 2) * float(np.finfo(np.float32).eps) * model.longest
-    # One buffer: fresh pages for every block would cost as much as the products.
-    buffer = np.empty((min(len(users), _SCORED_TOGETHER), len(model.traits)), dtype=np.float32)
+    """Each user's best `count` rows of the model that are not in `seen`; equal scores in the order of the rows."""
     best: list[Best] = []
-    for piece in _pieces(len(users), _SCORED_TOGETHER):
-        block, hidden = users[piece], seen[piece]
-        scores = np.matmul(block.astype(np.float32), model.traits.T, out=buffer[: len(block)])
-        columns = np.array([row for rows in hidden for row in rows], dtype=np.intp)
-        scores[np.repeat(np.arange(len(block)), [len(rows) for rows in hidden]), columns] = -np.inf
-        found = _candidates(scores, unsure * np.linalg.norm(block, axis=1), count)
-        best += _ranked(model.traits, block, found, count)
+    for piece in _pieces(len(users), _RANKED_TOGETHER):
+        found = Search(model, users[piece], seen[piece], count).candidates()
+        best += _ranked(model.traits, users[piece], found, count)
     return best
 
 
@@ -101,25 +86,6 @@ def _by_factors(model: RecommendModel, rows: Rows, confidence: Floats) -> Floats
     turned = own.transpose(0, 2, 1)
     system = model.regular(rows.shape[1]) + (turned * confidence[:, None, :]) @ own
     return np.asarray(np.linalg.solve(system, turned @ (1 + confidence)[:, :, None])[:, :, 0])
-
-
-def _candidates(scores: NDArray[np.float32], unsure: Floats, count: int) -> tuple[Rows, Rows]:
-    """(user, row) of all scores at most `unsure` below the user's `count`-th best; those at -inf are left out.
-
-    The `count`-th best of the maxima of chunks of titles is a bound from below, and most chunks lie below it whole.
-    """
-    titles = scores.shape[1]
-    depth = max(1, min(_DEPTH, titles // (4 * count)))
-    width = titles // depth
-    maxima = scores[:, : depth * width].reshape(len(scores), depth, width).max(axis=1)
-    last = max(0, width - count)
-    bound = np.maximum(np.partition(maxima, last, axis=1)[:, last] - unsure, _LOWEST).astype(np.float32)
-    user, chunk = np.nonzero(maxima >= bound[:, None])
-    members = scores[user[:, None], chunk[:, None] + width * np.arange(depth)]
-    hit, place = np.nonzero(members >= bound[user][:, None])
-    rest, column = np.nonzero(scores[:, depth * width :] >= bound[:, None])
-    rows = np.concatenate((chunk[hit] + width * place, depth * width + column))
-    return np.concatenate((user[hit], rest)), rows
 
 
 def _ranked(factors: NDArray[np.float32], users: Floats, found: tuple[Rows, Rows], count: int) -> list[Best]:

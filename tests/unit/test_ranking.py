@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambda_arch import search
 from lambda_arch.models import FoldIn, RecommendModel
 from lambda_arch.ranking import best_rows, fold_in_many
 from lambda_arch.scoring import top_titles, top_titles_many
@@ -19,6 +21,16 @@ HOW = FoldIn(reg=0.4, alpha=3.0, floor=0.2, gain=2.0, memory=3.0, few=4.0)
 TITLES, RANK = 300, 6
 
 seeds = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(scope="module", autouse=True, params=[search.HEAD, 24])
+def head(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A head that is the whole small catalogue, and one that leaves titles to be searched for or passed over."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(search, "HEAD", request.param)
+        yield
+
+
 lengths = st.lists(st.integers(0, 2 * RANK), min_size=1, max_size=12)
 
 
@@ -100,6 +112,21 @@ def test_the_best_are_those_of_a_full_sort_with_ties_in_the_model_s_order(
         expected = [row for row in np.lexsort((np.arange(TITLES), -scores)) if row not in set(hidden)][:count]
         assert best.rows.tolist() == expected
         assert best.scores.tolist() == scores[expected].tolist()
+
+
+@given(seeds, lengths, st.integers(1, 40))
+def test_the_best_are_those_of_a_full_sort_where_few_titles_are_long(
+    seed: int, of_lengths: list[int], count: int
+) -> None:
+    """Lengths that fall off steeply: most titles are passed over, and none that is among the best."""
+    rng = np.random.default_rng(seed)
+    als = model(rng.normal(size=(TITLES, RANK)) * np.exp(-rng.permutation(TITLES) / 30)[:, None])
+    users = rng.normal(size=(len(of_lengths), RANK))
+    seen = [rng.choice(TITLES, length, replace=False).tolist() for length in of_lengths]
+    for user, hidden, best in zip(users, seen, best_rows(als, users, seen, count), strict=True):
+        scores = als.factors.astype(np.float64) @ user
+        expected = [row for row in np.lexsort((np.arange(TITLES), -scores)) if row not in set(hidden)][:count]
+        assert best.rows.tolist() == expected
 
 
 def test_scores_closer_than_float32_tells_are_told_apart() -> None:
