@@ -56,7 +56,8 @@ class Search:
 
     def _reach(self) -> Rows:
         """How many titles, longest first, are long enough to be among each user's best."""
-        least = self._bound / np.maximum(self._lengths, np.finfo(np.float64).tiny)
+        with np.errstate(over="ignore"):  # a user of no length at all is asked about every title
+            least = self._bound / np.maximum(self._lengths, np.finfo(np.float64).tiny)
         return np.asarray(np.searchsorted(-self._titles.lengths, -least, side="right"), dtype=np.intp)
 
     def _look(self, who: Rows, begin: int, end: int) -> tuple[Rows, Rows]:
