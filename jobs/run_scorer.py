@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from jobs.stopping import stop_flag
-from lambda_arch.config import load_config
+from lambda_arch.config import ConfigError, load_config
+from lambda_arch.records import UnknownSchemaError
+from lambda_arch.store import StoreError
+from streaming.announcer import AnnounceError
 from streaming.scorer import run_scorer
 
 
 def main() -> None:
-    """Run until SIGTERM."""
+    """Run until SIGTERM; what stops it before is one line on stderr."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    run_scorer(load_config(), stop_flag().is_set)
+    try:
+        run_scorer(load_config(), stop_flag().is_set)
+    except (ConfigError, StoreError, UnknownSchemaError, AnnounceError) as error:
+        sys.exit(f"run_scorer: {error}")
 
 
 if __name__ == "__main__":

@@ -10,11 +10,12 @@ from lambda_arch.records import Prediction, encode, order
 
 
 class StoredEntity(msgspec.Struct, frozen=True):
-    """What the speed layer reads of an entity: its profile in the generation, its state and state version."""
+    """What the speed layer reads of an entity: its profile in the generation, its state, and of when that is."""
 
     profile: bytes | None
     state: bytes | None
     version: int
+    epoch: int
 
 
 class Commit(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from lambda_arch.tiles import MILLION
+from lambda_arch.tiles import MILLION, IdHash, Moment, Offset
 
 UNASSIGNED = "unassigned"
 POSITIVE = "positive"
@@ -19,11 +19,11 @@ class Post(msgspec.Struct, frozen=True, tag="post", tag_field="kind"):
 
     topic: str
     partition: int
-    offset: int
+    offset: Offset
     post_id: str
-    id_hash: int
+    id_hash: IdHash
     title_id: str
-    event_time: int
+    event_time: Moment
     text: str
 
 

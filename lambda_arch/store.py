@@ -28,6 +28,7 @@ from lambda_arch.keys import (
 )
 from lambda_arch.model_bytes import decode_models, encode_models
 from lambda_arch.models import Models
+from lambda_arch.records import USE_CASES, Prediction, decode
 from lambda_arch.scripts import ADVANCE, COMMIT, FLIP, ROLLBACK
 
 CONNECT_SECONDS = 5.0
@@ -136,12 +137,19 @@ class Store:
         pipe = self.redis.pipeline(transaction=False)
         for entity in entities:
             pipe.hget(generation_key(entity, generation), "profile")
-            pipe.hmget(speed_key(entity), "state", "v")
+            pipe.hmget(speed_key(entity), "state", "v", "e")
         answers = pipe.execute()
         return [
-            StoredEntity(profile, state, int(version or 0))
-            for profile, (state, version) in zip(answers[::2], answers[1::2], strict=True)
+            StoredEntity(profile, state, int(version or 0), int(epoch or 0))
+            for profile, (state, version, epoch) in zip(answers[::2], answers[1::2], strict=True)
         ]
+
+    def said(self, entities: Sequence[str]) -> list[Prediction]:
+        """What the speed layer says of entities, in one round trip; raises UnknownSchemaError."""
+        pipe = self.redis.pipeline(transaction=False)
+        for entity in entities:
+            pipe.hmget(speed_key(entity), *USE_CASES)
+        return [decode(stored) for records in pipe.execute() for stored in records if stored]
 
     def commit(self, commits: Sequence[Commit]) -> list[CommitResult]:
         """Write entities' states and records in one round trip, each by one compare-and-set."""

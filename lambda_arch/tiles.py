@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
+from typing import Annotated
 
 import msgspec
 
@@ -22,6 +23,12 @@ EVENT_TYPES = (
 RECENT_DAYS = 30
 
 Genres = Callable[[str], tuple[str, ...]]
+
+# What a gated record may hold, so that one of a stranger is refused where it is read and not where it is scored.
+Offset = Annotated[int, msgspec.Meta(ge=0)]
+Moment = Annotated[int, msgspec.Meta(ge=0, lt=253_402_300_800_000_000)]  # microseconds, before the year 10000
+Millionths = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+IdHash = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 
 class Seen(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -77,16 +84,16 @@ class Event(msgspec.Struct, frozen=True, tag="event", tag_field="kind"):
 
     topic: str
     partition: int
-    offset: int
+    offset: Offset
     event_id: str
-    id_hash: int
+    id_hash: IdHash
     event_type: str
     user_id: str
-    event_time: int
+    event_time: Moment
     title_id: str | None = None
-    watched: int | None = None
-    rated: int | None = None
-    strength: int | None = None
+    watched: Millionths | None = None
+    rated: Millionths | None = None
+    strength: Millionths | None = None
     attributes: dict[str, str] | None = None
 
 

@@ -6,7 +6,7 @@ One pipelined round trip reads the entities, one writes them; each entity by one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,26 +16,29 @@ from lambda_arch.commits import Commit, CommitResult, StoredEntity
 from lambda_arch.keys import Generations
 from lambda_arch.models import Models
 from lambda_arch.posts import Post, PostTile, merge_post_tiles
-from lambda_arch.predictions import Scoring, predict_title, predict_user
+from lambda_arch.predictions import Scoring, predict_each, predict_title
 from lambda_arch.records import Prediction
 from lambda_arch.scoring import post_tile
 from lambda_arch.store import Store, StoreError
 from lambda_arch.tiles import Event, Profile, Tile, merge_profiles, merge_tiles, profile_of, unit_tile
-from streaming.state import Horizons, State, absorbed, decode_state, since
+from streaming.outcome import Applied, Outcome
+from streaming.state import Horizons, State, absorbed, decode_state, has_replays, since
 
 _record = msgspec.json.Decoder(Event | Post)
 _profile = msgspec.msgpack.Decoder(Profile)
 _post_days = msgspec.msgpack.Decoder(dict[int, PostTile])
 
+Records = Sequence[Event | Post]
 
-class Applied(msgspec.Struct, frozen=True):
-    """What a call did: records read, entities written, conflicts redone, predictions refused, those accepted."""
 
-    records: int
-    written: int
-    conflicts: int
-    refused: int
-    predictions: list[Prediction]
+def decode_gated(value: bytes) -> Event | Post:
+    """The record of gated JSON; raises ValueError for what is none."""
+    try:
+        record: Event | Post = _record.decode(value)
+    # A text that is no UTF-8, or that is nested without end, is none either.
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise ValueError(f"not a gated record: {error}") from None
+    return record
 
 
 class Applier:
@@ -48,29 +51,50 @@ class Applier:
         self._generations = Generations()
         self._models = Models(generation=0, horizon=0)
 
+    @property
+    def models(self) -> Models:
+        """The models of the last call."""
+        return self._models
+
+    @property
+    def epoch(self) -> int:
+        """The pointer's epoch at the last call."""
+        return self._generations.epoch
+
     def apply(self, values: Sequence[bytes]) -> Applied:
-        """Apply gated records (JSON), in their order; every entity is written when this returns.
+        """The `apply_records` of gated JSON; raises ValueError, and writes nothing, where some is none."""
+        return self.apply_records([decode_gated(value) for value in values])
+
+    def apply_records(self, records: Records) -> Applied:
+        """Apply gated records, in their order; every entity is written when this returns.
 
         Raises redis's errors where the store is away: nothing is half-written, and the call may be repeated.
         Raises StoreError where the store lost its pointer, but not its entities.
         """
-        records = [_record.decode(value) for value in values]
-        pending = _by_entity(records)
-        written = conflicts = refused = 0
-        predictions: list[Prediction] = []
-        while pending:
-            self._follow()
-            commits = self._commits(pending)
-            results = list(zip(commits, self._store.commit(commits), strict=True))
-            self._check_epoch(result for _, result in results)
-            predictions += [prediction for _, result in results for prediction in result.accepted]
-            written += sum(result.written for _, result in results)
-            refused += sum(result.refused for _, result in results)
-            pending = {commit.entity: pending[commit.entity] for commit, result in results if not result.written}
-            conflicts += len(pending)
+        applied = self._written(_by_entity(records))
         if records:
             self._store.advance_clock(max(record.event_time for record in records))
-        return Applied(len(records), written, conflicts, refused, predictions)
+        return applied
+
+    def rescore(self, entities: Iterable[str]) -> Applied:
+        """Score anew what an older epoch said of entities, with no new records; raises as `apply` does.
+
+        What the current epoch said stays, and is repeated.
+        """
+        return self._written({entity: [] for entity in entities})
+
+    def _written(self, pending: Mapping[str, Records]) -> Applied:
+        outcome = Outcome(sum(map(len, pending.values())))
+        while pending:
+            self._follow()
+            stored = dict(zip(pending, self._store.read_entities(list(pending), self._models.generation), strict=True))
+            outcome.repeat(entity for entity, records in pending.items() if self._is_told(records, stored[entity]))
+            commits = self._commits(pending, stored)
+            results = self._store.commit(commits)
+            self._check_epoch(results)
+            lost = outcome.add(commits, stored, results)
+            pending = {entity: pending[entity] for entity in lost}
+        return outcome.applied(self._store.said(outcome.repeated))
 
     def _follow(self) -> None:
         """Load the current generation's models if it changed."""
@@ -79,6 +103,13 @@ class Applier:
             current = self._generations.current
             missing = Models(generation=current, horizon=self._generations.current_horizon)
             self._models = self._store.models(current) or missing
+
+    def _is_told(self, records: Records, stored: StoredEntity) -> bool:
+        """Whether the store says already what the records, or none, lead to: but maybe nobody announced it."""
+        return has_replays(stored.state, records) if records else self._is_current(stored)
+
+    def _is_current(self, stored: StoredEntity) -> bool:
+        return stored.state is None or stored.epoch == self._generations.epoch
 
     def _check_epoch(self, results: Iterable[CommitResult]) -> None:
         """A commit of an older epoch than the entity's is redone, unless the pointer itself is of an older one."""
@@ -89,29 +120,41 @@ class Applier:
             "pointer was lost; empty the store, publish again with `lambda-arch night`, and replay the stream"
         )
 
-    def _commits(self, pending: dict[str, list[Event | Post]]) -> list[Commit]:
-        entities = list(pending)
-        stored = self._store.read_entities(entities, self._models.generation)
-        commits = [
-            self._commit(entity, pending[entity], before) for entity, before in zip(entities, stored, strict=True)
+    def _commits(self, pending: Mapping[str, Records], stored: Mapping[str, StoredEntity]) -> list[Commit]:
+        wanted = {entity: had for entity, had in stored.items() if pending[entity] or not self._is_current(had)}
+        titles = [
+            self._title_commit(entity, [post for post in pending[entity] if isinstance(post, Post)], had)
+            for entity, had in wanted.items()
+            if entity.startswith("t:")
         ]
-        return [commit for commit in commits if commit is not None]
+        users = self._user_commits(
+            (entity, [event for event in pending[entity] if isinstance(event, Event)], had)
+            for entity, had in wanted.items()
+            if entity.startswith("u:")
+        )
+        return [*users, *(commit for commit in titles if commit is not None)]
 
-    def _commit(self, entity: str, records: Sequence[Event | Post], stored: StoredEntity) -> Commit | None:
-        if entity.startswith("t:"):
-            return self._title_commit(entity, [post for post in records if isinstance(post, Post)], stored)
-        return self._user_commit(entity, [event for event in records if isinstance(event, Event)], stored)
+    def _user_commits(self, users: Iterable[tuple[str, Sequence[Event], StoredEntity]]) -> list[Commit]:
+        """Commits of the users whose state changes; all are scored together."""
+        changed = []
+        for entity, events, stored in users:
+            before = decode_state(stored.state, Tile)
+            state = absorbed(before, events, self._horizons(), self._unit_tile, self._merge)
+            if state is not None:
+                changed.append((entity, stored, state, self._merged(stored, state)))
+        # `now` is the entity's own newest event, never the wall clock, so that a replay gives the same answer.
+        asked = [(entity[2:], profile, self._now(profile.lifetime.last)) for entity, _, _, profile in changed]
+        said = predict_each(asked, self._scoring(None))
+        return [
+            self._write(entity, stored, state, records)
+            for (entity, stored, state, _), records in zip(changed, said, strict=True)
+        ]
 
-    def _user_commit(self, entity: str, events: Sequence[Event], stored: StoredEntity) -> Commit | None:
-        state = absorbed(decode_state(stored.state, Tile), events, self._horizons(), self._unit_tile, self._merge)
-        if state is None:
-            return None
+    def _merged(self, stored: StoredEntity, state: State[Tile]) -> Profile:
+        """The night's profile and what came after it."""
         known = _profile.decode(stored.profile) if stored.profile else Profile()
         fresh = profile_of(since(state, self._models.horizon), self._history_limit)
-        profile = merge_profiles(known, fresh, self._history_limit)
-        # `now` is the entity's own newest event, never the wall clock, so that a replay gives the same answer.
-        scoring = self._scoring(profile.lifetime.last)
-        return self._write(entity, stored, state, predict_user(entity[2:], profile, scoring))
+        return merge_profiles(known, fresh, self._history_limit)
 
     def _title_commit(self, entity: str, posts: Sequence[Post], stored: StoredEntity) -> Commit | None:
         before = decode_state(stored.state, PostTile)
@@ -130,8 +173,10 @@ class Applier:
         return Horizons(self._generations.current_horizon, self._generations.oldest_horizon())
 
     def _scoring(self, newest: int | None) -> Scoring:
-        now = max(self._models.horizon, newest or 0)
-        return Scoring(self._models, "speed", now, wall_now(), self._top_n)
+        return Scoring(self._models, "speed", self._now(newest), wall_now(), self._top_n)
+
+    def _now(self, newest: int | None) -> int:
+        return max(self._models.horizon, newest or 0)
 
     def _unit_tile(self, event: Event) -> Tile:
         return unit_tile(event, self._models.genres)
@@ -143,9 +188,9 @@ class Applier:
         return merge_tiles(tiles, self._history_limit)
 
 
-def _by_entity(records: Sequence[Event | Post]) -> dict[str, list[Event | Post]]:
+def _by_entity(records: Records) -> dict[str, Records]:
     groups: dict[str, list[Event | Post]] = {}
     for record in records:
         entity = f"u:{record.user_id}" if isinstance(record, Event) else f"t:{record.title_id}"
         groups.setdefault(entity, []).append(record)
-    return groups
+    return dict(groups)

@@ -19,10 +19,10 @@ from lambda_arch.config import Config
 from lambda_arch.lake import BRONZE, Lake
 from lambda_arch.schemas import ArrowFunction, Transform
 from lambda_arch.store import Store
+from streaming.announcer import Announcer
 from streaming.apply import Applier
 from streaming.gate import gated_events, gated_posts
 from streaming.quarantine import LARGEST_BYTES, Quarantine
-from streaming.scorer import Announcer
 from streaming.source import raw_records
 
 POLL_SECONDS = 0.5
@@ -94,9 +94,8 @@ def applied(config: Config) -> ArrowFunction:
         applier, announcer, quarantine = _workers(settings)
         for batch in batches:
             rows = [tuple(row[name] for name in COLUMNS) for row in batch.to_pylist()]
-            announcer.announce(
-                applier.apply([value for topic, _, value, _ in rows if topic == topics.gated]).predictions
-            )
+            done = applier.apply([value for topic, _, value, _ in rows if topic == topics.gated])
+            announcer.announce([*done.predictions, *done.repeated])
             quarantine.send((key, value, headers) for topic, key, value, headers in rows if topic == topics.quarantine)
             yield pa.RecordBatch.from_pydict({"records": [len(rows)]})
         quarantine.flush()

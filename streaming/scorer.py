@@ -1,4 +1,4 @@
-"""Topic `gated` -> the store: a consumer group whose offsets are committed after the store has acknowledged."""
+"""Topic `gated` -> the store: a consumer group whose offsets are committed after store and broker have acknowledged."""
 
 from __future__ import annotations
 
@@ -6,43 +6,108 @@ import time
 from collections.abc import Callable, Sequence
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
+from lambda_arch.clock import rfc3339
 from lambda_arch.config import Config
-from lambda_arch.records import Prediction, encode
+from lambda_arch.posts import Post
 from lambda_arch.store import STORE_ERRORS, Store
-from streaming.apply import Applied, Applier
+from lambda_arch.tiles import Event
+from streaming.announcer import Announcer
+from streaming.apply import Applier, decode_gated
+from streaming.offsets import Offsets
+from streaming.outcome import Applied
+from streaming.quarantine import Quarantine, Rejected
 
 GROUP = "scorer"
+NOT_GATED = "not_gated"
 POLL_SECONDS = 0.1
 RETRY_SECONDS = 1.0
 REPORT_SECONDS = 10.0
-FLUSH_SECONDS = 30.0
 
 log = structlog.get_logger("scorer")
 
 
 def run_scorer(config: Config, stopped: Callable[[], bool]) -> None:
-    """Apply gated records until `stopped`; a store that is away is waited for, and nothing is skipped."""
-    applier = Applier(Store(config.store.url, config.store.ttl_days), config.features.history_limit, config.batch.top_n)
-    consumer = Consumer(consumer_settings(config.kafka.bootstrap))
-    announcer = Announcer(config.kafka.bootstrap, config.kafka.topics.predictions)
-    consumer.subscribe([config.kafka.topics.gated])
-    progress = Progress()
+    """Apply gated records until `stopped`; a store that is away is waited for, and nothing is skipped.
+
+    What is no gated record goes to quarantine.
+    """
+    scorer = Scorer(config, stopped)
     try:
         while not stopped():
-            messages = take(consumer, config.speed.scorer_batch)
-            if messages:
-                applied = _applied(applier, [message.value() or b"" for message in messages], stopped)
-                if applied is None:
-                    return
-                announcer.announce(applied.predictions)
-                commit(consumer, messages)
-                progress.add(applied)
-            progress.report()
+            scorer.step()
     finally:
-        announcer.flush()
-        consumer.close()
+        scorer.close()
+
+
+class Scorer:
+    """One member of the consumer group."""
+
+    def __init__(self, config: Config, stopped: Callable[[], bool]) -> None:
+        store, topics = Store(config.store.url, config.store.ttl_days), config.kafka.topics
+        self._stopped = stopped
+        self._batch = config.speed.scorer_batch
+        self._applier = Applier(store, config.features.history_limit, config.batch.top_n)
+        self._announcer = Announcer(config.kafka.bootstrap, topics.predictions)
+        self._quarantine = Quarantine(config.kafka.bootstrap, topics.quarantine)
+        self._consumer = Consumer(consumer_settings(config.kafka.bootstrap))
+        self._offsets = Offsets(self._consumer)
+        self._progress = Progress()
+        self._consumer.subscribe([topics.gated], on_revoke=self._give_back, on_lost=self._lose)
+
+    def step(self) -> None:
+        """Apply the next messages, if there are any, and commit what is acknowledged."""
+        messages = take(self._consumer, self._batch)
+        if messages:
+            self._handle(messages)
+        self._announcer.poll()
+        self._offsets.settle()
+        self._progress.report()
+
+    def close(self) -> None:
+        """Leave the group with everything committed that was applied."""
+        try:
+            self._settle()
+        finally:
+            self._consumer.close()
+
+    def _handle(self, messages: Sequence[Message]) -> None:
+        records = [_gated(message) for message in messages]
+        foreign = [message for message, record in zip(messages, records, strict=True) if record is None]
+        if foreign:
+            self._quarantine.send(_rejected(message) for message in foreign)
+            self._quarantine.flush()
+        applied = self._applied([record for record in records if record is not None])
+        if applied is None:
+            return
+        receipt = self._announcer.announce([*applied.predictions, *applied.repeated])
+        self._offsets.add(messages, receipt)
+        self._progress.add(applied, len(foreign))
+
+    def _applied(self, records: Sequence[Event | Post]) -> Applied | None:
+        while not self._stopped():
+            try:
+                return self._applier.apply_records(records)
+            except STORE_ERRORS as error:
+                log.warning("store away, trying again", error=str(error))
+                time.sleep(RETRY_SECONDS)
+        return None
+
+    def _give_back(self, *_: object) -> None:
+        """Partitions go to another scorer: it must begin after what was applied here, and speak after it."""
+        self._settle()
+
+    def _lose(self, *_: object) -> None:
+        log.warning("partitions lost to other scorers")
+        self._offsets.forget()
+
+    def _settle(self) -> None:
+        self._announcer.flush()
+        try:
+            self._offsets.settle(wait=True)
+        except KafkaException as error:
+            log.warning("offsets not committed: the next scorer reads some records again", error=str(error))
 
 
 def consumer_settings(bootstrap: str) -> dict[str, object]:
@@ -60,9 +125,9 @@ def consumer_settings(bootstrap: str) -> dict[str, object]:
     }
 
 
-def take(consumer: Consumer, limit: int) -> list[Message]:
+def take(consumer: Consumer, limit: int, wait: float = POLL_SECONDS) -> list[Message]:
     """The next messages, at most `limit`: waits for the first, then takes what is there."""
-    first = consumer.poll(POLL_SECONDS)
+    first = consumer.poll(wait)
     if first is None:
         return []
     messages = [first, *consumer.consume(limit - 1, timeout=0)] if limit > 1 else [first]
@@ -73,16 +138,6 @@ def take(consumer: Consumer, limit: int) -> list[Message]:
     return [message for message in messages if not message.error()]
 
 
-def commit(consumer: Consumer, messages: Sequence[Message]) -> None:
-    """Commit the offsets of applied messages, by name.
-
-    A commit of "what was consumed" is looked up in the background, when the next messages may have been consumed.
-    """
-    newest = {message.partition(): message for message in messages}
-    for message in newest.values():
-        consumer.commit(message=message, asynchronous=True)
-
-
 def _raise_unless_passing(error: KafkaError) -> None:
     """A missing topic or an absent broker is waited for; anything fatal is raised."""
     log.warning("kafka", error=error.str())
@@ -90,39 +145,24 @@ def _raise_unless_passing(error: KafkaError) -> None:
         raise KafkaException(error)
 
 
-def _applied(applier: Applier, values: list[bytes], stopped: Callable[[], bool]) -> Applied | None:
-    while not stopped():
-        try:
-            return applier.apply(values)
-        except STORE_ERRORS as error:
-            log.warning("store away, trying again", error=str(error))
-            time.sleep(RETRY_SECONDS)
-    return None
+def _gated(message: Message) -> Event | Post | None:
+    try:
+        return decode_gated(message.value() or b"")
+    except ValueError as error:
+        log.warning("quarantined", reason=NOT_GATED, offset=message.offset(), error=str(error))
+        return None
 
 
-class Announcer:
-    """Sends what the speed layer says to topic `predictions`, keyed by use case and entity."""
-
-    def __init__(self, bootstrap: str, topic: str) -> None:
-        settings = {"bootstrap.servers": bootstrap, "linger.ms": 20, "compression.type": "lz4"}
-        self._producer = Producer(settings)
-        self._topic = topic
-
-    def announce(self, predictions: list[Prediction]) -> None:
-        """Hand the predictions to the producer; a full queue is waited for."""
-        for prediction in predictions:
-            key = f"{prediction.use_case}:{prediction.entity}"
-            while True:
-                try:
-                    self._producer.produce(self._topic, encode(prediction), key)
-                    break
-                except BufferError:
-                    self._producer.poll(POLL_SECONDS)
-        self._producer.poll(0)
-
-    def flush(self) -> None:
-        """Wait until all are acknowledged."""
-        self._producer.flush(FLUSH_SECONDS)
+def _rejected(message: Message) -> Rejected:
+    """The message as it is, with the headers that the gate gives to what it rejects."""
+    headers = {
+        "reason": NOT_GATED,
+        "source_topic": str(message.topic()),
+        "source_partition": str(message.partition()),
+        "source_offset": str(message.offset()),
+        "seen_at": rfc3339(message.timestamp()[1] * 1000),
+    }
+    return message.key(), message.value(), [{"key": name, "value": text.encode()} for name, text in headers.items()]
 
 
 class Progress:
@@ -130,24 +170,25 @@ class Progress:
 
     def __init__(self) -> None:
         self._since = time.monotonic()
-        self._records = self._written = self._conflicts = self._refused = 0
+        self._records = self._written = self._conflicts = self._refused = self._quarantined = 0
 
-    def add(self, applied: Applied) -> None:
+    def add(self, applied: Applied, quarantined: int) -> None:
         """Count one call."""
         self._records += applied.records
         self._written += applied.written
         self._conflicts += applied.conflicts
         self._refused += applied.refused
+        self._quarantined += quarantined
 
     def report(self) -> None:
         """A log line every ten seconds in which something happened."""
         elapsed = time.monotonic() - self._since
         if elapsed < REPORT_SECONDS:
             return
-        if self._records:
+        if self._records or self._quarantined:
             log.info(
-                "applied", records=self._records, per_second=round(self._records / elapsed, 1),
-                written=self._written, conflicts=self._conflicts, refused=self._refused,
+                "applied", records=self._records, per_second=round(self._records / elapsed, 1), written=self._written,
+                conflicts=self._conflicts, refused=self._refused, quarantined=self._quarantined,
             )  # fmt: skip
         self._since = time.monotonic()
-        self._records = self._written = self._conflicts = self._refused = 0
+        self._records = self._written = self._conflicts = self._refused = self._quarantined = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -29,6 +29,10 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
         """Both together."""
         return Counts(self.applied + other.applied, self.duplicates + other.duplicates, self.late + other.late)
 
+    def __sub__(self, other: Counts) -> Counts:
+        """What came after the other."""
+        return Counts(self.applied - other.applied, self.duplicates - other.duplicates, self.late - other.late)
+
 
 class State(msgspec.Struct, Generic[TileT], frozen=True, array_like=True):
     """By day, tiles and the hashes of the ids in them (int64); newest offset per source partition; counts."""
@@ -51,7 +55,16 @@ class _Versioned(msgspec.Struct, array_like=True):
     schema: int = SCHEMA  # read by itself first: a state of another release need not have this release's fields
 
 
+class _Account(msgspec.Struct, array_like=True):
+    schema: int
+    tiles: msgspec.Raw
+    ids: msgspec.Raw
+    fences: dict[str, int]
+    counts: Counts
+
+
 _version = msgspec.msgpack.Decoder(_Versioned)
+_account = msgspec.msgpack.Decoder(_Account)
 _decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {
     kind: msgspec.msgpack.Decoder(State[kind])  # type: ignore[valid-type]
     for kind in (Tile, PostTile)
@@ -62,27 +75,43 @@ def decode_state(stored: bytes | None, tile: type[TileT]) -> State[TileT]:
     """The state of stored msgpack, empty where there is none; raises UnknownSchemaError for another release's."""
     if stored is None:
         return State()
-    schema = _version.decode(stored).schema
-    if schema != SCHEMA:
-        raise UnknownSchemaError(f"state of schema {schema}, this release reads {SCHEMA}: upgrade first")
+    _check_schema(stored)
     state: State[TileT] = _decoders[tile].decode(stored)
     return state
 
 
 def counts_of(stored: bytes) -> Counts:
-    """The counts of a stored state, whatever its tiles."""
-    fields = msgspec.msgpack.decode(stored)
-    return Counts(*fields[4])
+    """The counts of a stored state, whatever its tiles, which are passed over."""
+    return _account.decode(stored).counts
+
+
+def has_replays(stored: bytes | None, records: Iterable[Event | Post]) -> bool:
+    """Whether the stored state has seen some of the records by their coordinates; raises UnknownSchemaError."""
+    if stored is None:
+        return False
+    _check_schema(stored)
+    fences = _account.decode(stored).fences
+    return any(record.offset <= fences.get(_source(record), -1) for record in records)
+
+
+def _check_schema(stored: bytes) -> None:
+    schema = _version.decode(stored).schema
+    if schema != SCHEMA:
+        raise UnknownSchemaError(f"state of schema {schema}, this release reads {SCHEMA}: upgrade first")
+
+
+def _source(record: Event | Post) -> str:
+    return f"{record.topic}/{record.partition}"
 
 
 def absorbed(
     state: State[TileT],
-    records: Iterable[RecordT],
+    records: Sequence[RecordT],
     horizons: Horizons,
     unit: Callable[[RecordT], TileT],
     merge: Callable[[Iterable[TileT]], TileT],
 ) -> State[TileT] | None:
-    """The state after the records, in their order; None where all of them are replays.
+    """The state after the records, in their order; None where there are some and all of them are replays.
 
     A record is a replay if its offset is not past its partition's fence; a duplicate if its id was seen since the
     oldest horizon; late if the batch layer should have it. What lies before the oldest horizon is dropped.
@@ -92,7 +121,7 @@ def absorbed(
     seen = set().union(*ids.values())
     units: dict[int, list[TileT]] = {}
     for record in records:
-        source = f"{record.topic}/{record.partition}"
+        source = _source(record)
         if record.offset <= fences.get(source, -1):
             continue
         fences[source] = record.offset
@@ -103,7 +132,7 @@ def absorbed(
             seen.add(record.id_hash)
             ids.setdefault(day, set()).add(record.id_hash)
             units.setdefault(day, []).append(unit(record))
-    if fences == state.fences:
+    if records and fences == state.fences:
         return None
     # Sorted, so that the same records give the same bytes whichever way they came.
     packed = {day: np.array(sorted(ids[day]), dtype=np.int64).tobytes() for day in sorted(ids)}

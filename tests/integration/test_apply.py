@@ -131,8 +131,29 @@ def test_the_same_again_writes_nothing_at_all(store: Store, small_models: Models
     in_one_batch(store, small_models, log)
     before = dumped(store)
     again = applier(store).apply(encoded(log))
-    assert (again.written, again.predictions) == (0, [])
+    assert (again.written, again.predictions, again.counts) == (0, [], Counts())
     assert dumped(store) == before
+
+
+def test_what_the_store_has_of_a_replay_is_repeated_for_whoever_missed_it(store: Store, small_models: Models) -> None:
+    published(store, small_models)
+    busy, log = applier(store), [event(0, small_models.horizon), event(1, small_models.horizon, "1")]
+    assert busy.apply(encoded(log)).repeated == []
+    again = busy.apply(encoded([log[0], event(2, small_models.horizon, "2")]))
+    told = [msgspec.structs.replace(said, written_at="") for said in again.repeated]
+    assert told == list(records(store, "u:0").values())
+    assert {said.entity for said in again.predictions} == {"u:2"}
+
+
+def test_what_became_of_the_records_is_counted_as_the_states_count_it(store: Store, small_models: Models) -> None:
+    log = random_log(6, small_models.horizon)
+    published(store, small_models)
+    busy = applier(store)
+    done = [busy.apply(encoded(batch)) for batch in batches(log, random.Random(6))]
+    assert sum((call.counts for call in done), Counts()) == counts(store)
+    last = {entity: len(state) for entity, state in store.speed_states()}
+    assert {size for call in done for size in call.sizes} >= set(last.values())
+    assert sum(len(call.sizes) for call in done) == sum(call.written for call in done)
 
 
 def dumped(store: Store) -> dict[bytes, dict[bytes, bytes]]:
@@ -358,6 +379,6 @@ def test_a_titles_share_of_positive_posts_is_the_count_by_hand(store: Store, sma
 
 def test_a_gated_record_that_is_none_stops_before_anything_is_written(store: Store, small_models: Models) -> None:
     published(store, small_models)
-    with pytest.raises(msgspec.DecodeError):
+    with pytest.raises(ValueError, match="not a gated record"):
         applier(store).apply([*encoded([event(0, small_models.horizon)]), b"{"])
     assert content(store) == {}

@@ -79,7 +79,15 @@ def test_every_source_coordinate_counts_once(records: list[Event], counts: Count
 def test_only_replays_leave_no_state_to_write() -> None:
     state = after(EMPTY, [event(0), event(3)])
     assert absorbed(state, [event(0), event(1), event(3)], HORIZONS, unit, merge) is None
-    assert absorbed(EMPTY, [], HORIZONS, unit, merge) is None
+
+
+def test_without_records_what_lies_before_the_oldest_horizon_is_dropped_and_nothing_else() -> None:
+    state = after(EMPTY, [event(0, day=8), event(1, day=9), event(2, day=10)])
+    later = absorbed(state, [], Horizons(current=10 * DAY, oldest=9 * DAY), unit, merge)
+    assert later is not None
+    assert (list(later.tiles), list(later.ids)) == ([9, 10], [9, 10])
+    assert later.tiles == {day: state.tiles[day] for day in (9, 10)}
+    assert (later.fences, later.counts) == (state.fences, state.counts)
 
 
 def test_a_duplicate_moves_the_fence_and_nothing_else() -> None:

@@ -1,0 +1,43 @@
+"""When a batch's offsets are committed: after the store has it, and the broker what the batch said."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from streaming.announcer import Receipt
+
+
+class Offsets:
+    """Offsets of applied batches, committed in the batches' order; a batch waits for its announcements."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self._waiting: deque[tuple[Receipt, list[TopicPartition]]] = deque()
+
+    def add(self, messages: Sequence[Message], receipt: Receipt) -> None:
+        """A batch that is in the store."""
+        newest = {message.partition(): message for message in messages}
+        after = [
+            TopicPartition(str(last.topic()), number or 0, (last.offset() or 0) + 1) for number, last in newest.items()
+        ]
+        self._waiting.append((receipt, after))
+
+    def forget(self) -> None:
+        """The partitions are lost: others begin where the last commit says."""
+        self._waiting.clear()
+
+    def settle(self, wait: bool = False) -> None:
+        """Commit the offsets of all batches up to the first that still waits; by name, for more may be consumed.
+
+        Raises KafkaException where told to `wait` for a commit that fails.
+        """
+        due: dict[tuple[str, int], TopicPartition] = {}
+        while self._waiting and not self._waiting[0][0].left:
+            due |= {(at.topic, at.partition): at for at in self._waiting.popleft()[1]}
+        if due and wait:
+            self._consumer.commit(offsets=list(due.values()), asynchronous=False)
+        elif due:
+            self._consumer.commit(offsets=list(due.values()), asynchronous=True)
