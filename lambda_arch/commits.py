@@ -10,7 +10,7 @@ from lambda_arch.records import Prediction, encode, order
 
 
 class StoredEntity(msgspec.Struct, frozen=True):
-    """What the speed layer reads of an entity: its profile in the generation, its state, and of when that is."""
+    """What the speed layer reads of an entity: its profile in the generation, and its state with version and epoch."""
 
     profile: bytes | None
     state: bytes | None

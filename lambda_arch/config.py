@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from lambda_arch.recipes import Batch, Section
 
@@ -95,6 +95,7 @@ class Speed(Section):
     driver_memory: str
     scorers: int
     scorer_batch: int
+    rescore_share: float = Field(gt=0, le=1)
 
 
 class Archive(Section):

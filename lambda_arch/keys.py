@@ -3,7 +3,7 @@
 The public contract; any client may read the records as JSON. `la:{u:ID}:g:N` and `la:{t:ID}:g:N`: what generation N
 says of a user or title; `la:{u:ID}:s`, `la:{t:ID}:s`: what the speed layer says; `la:gen`: the pointer; `la:numbers`:
 the horizon of each generation's number; `la:model:N`, `la:fidelity:N`, `la:report:N`; `la:clock`; `la:night`: the night
-that runs.
+that runs; `la:rescored`: which partitions were scored anew in which epoch.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import msgspec
 
 GENERATION_KEY, CLOCK_KEY, NUMBERS_KEY, NIGHT_KEY = "la:gen", "la:clock", "la:numbers", "la:night"
+RESCORED_KEY = "la:rescored"
 
 
 class Generations(msgspec.Struct, frozen=True):

@@ -79,14 +79,25 @@ class Applier:
     def rescore(self, entities: Iterable[str]) -> Applied:
         """Score anew what an older epoch said of entities, with no new records; raises as `apply` does.
 
-        What the current epoch said stays, and is repeated.
+        What the current epoch said stays, and is repeated. Nothing is done in a generation whose models are gone.
         """
+        if not self.follow():
+            return Outcome(0).applied([])
         return self._written({entity: [] for entity in entities})
+
+    def follow(self) -> bool:
+        """Load the current generation's models if it changed or had none; answers whether it has any."""
+        self._generations = self._store.generations()
+        current = self._generations.current
+        if current != self._models.generation or (current and not self._models.in_service()):
+            missing = Models(generation=current, horizon=self._generations.current_horizon)
+            self._models = self._store.models(current) or missing
+        return bool(self._models.in_service())
 
     def _written(self, pending: Mapping[str, Records]) -> Applied:
         outcome = Outcome(sum(map(len, pending.values())))
         while pending:
-            self._follow()
+            self.follow()
             stored = dict(zip(pending, self._store.read_entities(list(pending), self._models.generation), strict=True))
             outcome.repeat(entity for entity, records in pending.items() if self._is_told(records, stored[entity]))
             commits = self._commits(pending, stored)
@@ -95,14 +106,6 @@ class Applier:
             lost = outcome.add(commits, stored, results)
             pending = {entity: pending[entity] for entity in lost}
         return outcome.applied(self._store.said(outcome.repeated))
-
-    def _follow(self) -> None:
-        """Load the current generation's models if it changed."""
-        self._generations = self._store.generations()
-        if self._generations.current != self._models.generation:
-            current = self._generations.current
-            missing = Models(generation=current, horizon=self._generations.current_horizon)
-            self._models = self._store.models(current) or missing
 
     def _is_told(self, records: Records, stored: StoredEntity) -> bool:
         """Whether the store says already what the records, or none, lead to: but maybe nobody announced it."""

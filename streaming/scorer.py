@@ -18,9 +18,11 @@ from streaming.apply import Applier, decode_gated
 from streaming.offsets import Offsets
 from streaming.outcome import Applied
 from streaming.quarantine import Quarantine, Rejected
+from streaming.rescore import Rescorer, Shards
 
 GROUP = "scorer"
 NOT_GATED = "not_gated"
+METADATA_SECONDS = 10.0
 POLL_SECONDS = 0.1
 RETRY_SECONDS = 1.0
 REPORT_SECONDS = 10.0
@@ -53,14 +55,17 @@ class Scorer:
         self._quarantine = Quarantine(config.kafka.bootstrap, topics.quarantine)
         self._consumer = Consumer(consumer_settings(config.kafka.bootstrap))
         self._offsets = Offsets(self._consumer)
+        self._rescorer = Rescorer(self._applier, store, self._announcer, config.speed.rescore_share, self._shards)
         self._progress = Progress()
-        self._consumer.subscribe([topics.gated], on_revoke=self._give_back, on_lost=self._lose)
+        self._topic = topics.gated
+        self._consumer.subscribe([self._topic], on_assign=self._receive, on_revoke=self._give_back, on_lost=self._lose)
 
     def step(self) -> None:
-        """Apply the next messages, if there are any, and commit what is acknowledged."""
-        messages = take(self._consumer, self._batch)
+        """Apply the next messages, if there are any, score a few silent entities anew, commit what is acknowledged."""
+        messages = take(self._consumer, self._batch, self._rescorer.rest(POLL_SECONDS))
         if messages:
             self._handle(messages)
+        self._rescore()
         self._announcer.poll()
         self._offsets.settle()
         self._progress.report()
@@ -94,9 +99,27 @@ class Scorer:
                 time.sleep(RETRY_SECONDS)
         return None
 
+    def _rescore(self) -> None:
+        try:
+            rescored = self._rescorer.step()
+        except (*STORE_ERRORS, KafkaException) as error:
+            log.warning("store or broker away, silent entities wait", error=str(error))
+            time.sleep(RETRY_SECONDS)
+            return
+        if rescored:
+            self._progress.add_rescored(rescored)
+
+    def _shards(self) -> Shards:
+        topic = self._consumer.list_topics(self._topic, timeout=METADATA_SECONDS).topics[self._topic]
+        return frozenset(at.partition for at in self._consumer.assignment()), len(topic.partitions)
+
+    def _receive(self, *_: object) -> None:
+        self._rescorer.look()
+
     def _give_back(self, *_: object) -> None:
         """Partitions go to another scorer: it must begin after what was applied here, and speak after it."""
         self._settle()
+        self._rescorer.look()
 
     def _lose(self, *_: object) -> None:
         log.warning("partitions lost to other scorers")
@@ -170,7 +193,12 @@ class Progress:
 
     def __init__(self) -> None:
         self._since = time.monotonic()
-        self._records = self._written = self._conflicts = self._refused = self._quarantined = 0
+        self._records = self._written = self._conflicts = self._refused = self._quarantined = self._rescored = 0
+
+    def add_rescored(self, rescored: Applied) -> None:
+        """Count a piece of a walk."""
+        self._rescored += rescored.written
+        self._conflicts += rescored.conflicts
 
     def add(self, applied: Applied, quarantined: int) -> None:
         """Count one call."""
@@ -185,10 +213,11 @@ class Progress:
         elapsed = time.monotonic() - self._since
         if elapsed < REPORT_SECONDS:
             return
-        if self._records or self._quarantined:
+        if self._records or self._quarantined or self._rescored:
             log.info(
                 "applied", records=self._records, per_second=round(self._records / elapsed, 1), written=self._written,
-                conflicts=self._conflicts, refused=self._refused, quarantined=self._quarantined,
+                rescored=self._rescored, conflicts=self._conflicts, refused=self._refused,
+                quarantined=self._quarantined,
             )  # fmt: skip
         self._since = time.monotonic()
-        self._records = self._written = self._conflicts = self._refused = self._quarantined = 0
+        self._records = self._written = self._conflicts = self._refused = self._quarantined = self._rescored = 0

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from confluent_kafka import Producer
-from speed_stack import FETCHED, lag, messages, published, size, speed_config, until
-from store_content import content, counts, records
+from scorers import broker_and_store, encoded, heard, process, said, send, threads
+from speed_stack import lag, messages, published, size, until
+from store_content import counts, records
 
-from deploy import servers
 from deploy.topics import create_topics
 from lambda_arch.config import Config
-from lambda_arch.keys import speed_key
 from lambda_arch.models import Models
 from lambda_arch.store import Store
 from lambda_arch.tiles import Event
 from streaming.apply import Applier
-from streaming.scorer import run_scorer
+from streaming.rescore import partition_of
 from streaming.state import Counts
 
 pytestmark = pytest.mark.servers
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
     """A broker and a store."""
-    config = speed_config(tmp_path_factory.mktemp("scorer") / "var")
-    with servers.running(config, ["kafka", "store"], jars=FETCHED if FETCHED.is_dir() else None):
+    with broker_and_store(tmp_path_factory.mktemp("scorer")) as config:
         yield config
 
 
@@ -52,53 +43,6 @@ def config(stack: Config, request: pytest.FixtureRequest) -> Config:
     return own
 
 
-@contextmanager
-def scorer(config: Config, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A scorer process; killed at the end if it lives."""
-    settings = folder / "settings.yaml"
-    settings.write_text(config.model_dump_json(), encoding="utf-8")
-    environ = {**os.environ, "LAMBDA_ARCH_CONFIG": str(settings)}
-    with (folder / "scorer.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jobs.run_scorer"], cwd=ROOT, env=environ, stdout=log, stderr=log
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait(20)
-
-
-@contextmanager
-def running(config: Config) -> Iterator[None]:
-    """A scorer in this process."""
-    stopped, failed = threading.Event(), []
-
-    def run() -> None:
-        try:
-            run_scorer(config, stopped.is_set)
-        except Exception as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        thread.join(40)
-    assert not thread.is_alive()
-    assert failed == []
-
-
-def send(config: Config, gated: Sequence[tuple[str, bytes | None]]) -> None:
-    """Put (key, value) into topic `gated`."""
-    producer = Producer({"bootstrap.servers": config.kafka.bootstrap})
-    for key, value in gated:
-        producer.produce(config.kafka.topics.gated, value, key)
-    assert producer.flush(30) == 0
-
-
 def event(offset: int, time: int, user: str) -> Event:
     return Event(
         topic="events", partition=0, offset=offset, event_id=f"{offset}", id_hash=offset, event_type="view",
@@ -110,25 +54,11 @@ def views(count: int, horizon: int, users: int = 10) -> list[Event]:
     return [event(n, horizon + n, str(n % users)) for n in range(count)]
 
 
-def encoded(events: Sequence[Event]) -> list[tuple[str, bytes]]:
-    return [(record.user_id, msgspec.json.encode(record)) for record in events]
-
-
-def heard(config: Config) -> dict[str, bytes]:
-    """The last announcement of each key."""
-    return {
-        (message.key() or b"").decode(): message.value() or b""
-        for message in messages(config, config.kafka.topics.predictions)
-    }
-
-
-def said(store: Store) -> dict[str, bytes]:
-    """What the store says, by the key of its announcement."""
-    return {
-        f"{use_case}:{entity}": store.redis.hget(speed_key(entity), use_case)
-        for entity, found in content(store).items()
-        for use_case in found.records
-    }
+def walked(store: Store, config: Config) -> Store:
+    """The store, in which nobody is to be scored anew: that would announce everything as well."""
+    partitions = config.kafka.partitions
+    store.note_rescored([f"{number}/{partitions}" for number in range(partitions)], store.generations().epoch)
+    return store
 
 
 def test_what_a_killed_scorer_had_in_the_store_but_not_announced_is_announced_by_the_next(
@@ -137,9 +67,9 @@ def test_what_a_killed_scorer_had_in_the_store_but_not_announced_is_announced_by
     """The topic of announcements is missing at first: they stay in the producer, as behind any broker that is away."""
     topics = config.kafka.topics.model_copy(update={"predictions": f"{config.kafka.topics.predictions}-late"})
     config = config.model_copy(update={"kafka": config.kafka.model_copy(update={"topics": topics})})
-    store = published(config, small_models)
+    store = walked(published(config, small_models), config)
     send(config, encoded(views(40, small_models.horizon)))
-    with scorer(config, tmp_path) as first:
+    with process(config, tmp_path) as first:
         until(lambda: counts(store).applied == 40)
         first.send_signal(signal.SIGKILL)
         first.wait(20)
@@ -147,7 +77,7 @@ def test_what_a_killed_scorer_had_in_the_store_but_not_announced_is_announced_by
     assert len(before) == 20
     assert lag(config) == 40
     create_topics(config)
-    with scorer(config, tmp_path):
+    with process(config, tmp_path):
         until(lambda: lag(config) == 0)
         assert heard(config) == before == said(store)
     assert counts(store) == Counts(applied=40)
@@ -157,14 +87,23 @@ def test_a_replay_beside_a_duplicate_is_announced_though_nothing_in_the_records_
     config: Config, small_models: Models
 ) -> None:
     """The store has an event that nobody announced; the batch that brings it again also brings its id anew."""
-    store = published(config, small_models)
+    store = walked(published(config, small_models), config)
     first = event(0, small_models.horizon, "0")
     Applier(store, config.features.history_limit, config.batch.top_n).apply([msgspec.json.encode(first)])
     send(config, encoded([first, msgspec.structs.replace(first, offset=1)]))
-    with running(config):
+    with threads(config):
         until(lambda: lag(config) == 0)
     assert heard(config) == said(store)
     assert set(heard(config)) == {"recommend:u:0", "segment:u:0"}
+
+
+def test_entities_are_walked_in_the_partitions_to_which_their_events_go(config: Config) -> None:
+    send(config, [(f"viewer-{number}", b"") for number in range(100)])
+    found = messages(config, config.kafka.topics.gated)
+    assert len({message.partition() for message in found}) == config.kafka.partitions
+    for message in found:
+        entity = f"u:{(message.key() or b'').decode()}"
+        assert partition_of(entity, config.kafka.partitions) == message.partition()
 
 
 GOOD = msgspec.to_builtins(Event("events", 0, 7, "e", 7, "view", "u", 1451692800000000, title_id="a", strength=1))
@@ -189,13 +128,11 @@ def bytes_of(foreign: bytes | dict[str, object] | None) -> bytes | None:
     return msgspec.json.encode({**GOOD, **foreign}) if isinstance(foreign, dict) else foreign
 
 
-def test_what_is_no_gated_record_goes_to_quarantine_and_nothing_stops(
-    config: Config, small_models: Models, caplog: pytest.LogCaptureFixture
-) -> None:
-    store, good = published(config, small_models), encoded(views(len(FOREIGN), small_models.horizon))
+def test_what_is_no_gated_record_goes_to_quarantine_and_nothing_stops(config: Config, small_models: Models) -> None:
+    store, good = walked(published(config, small_models), config), encoded(views(len(FOREIGN), small_models.horizon))
     strange = [("stranger", bytes_of(value)) for value in FOREIGN.values()]
     send(config, [pair for both in zip(strange, good, strict=True) for pair in both])
-    with running(config):
+    with threads(config):
         until(lambda: lag(config) == 0)
     rejected = messages(config, config.kafka.topics.quarantine)
     assert sorted(message.value() or b"" for message in rejected) == sorted(value or b"" for _, value in strange)
