@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_START = EPOCH.replace(tzinfo=None)
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
@@ -24,7 +25,8 @@ def micros(moment: datetime) -> int:
 
 def rfc3339(moment: int) -> str:
     """Microseconds as fixed-width RFC 3339, so that text order is time order."""
-    return (EPOCH + timedelta(microseconds=moment)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime, which takes five times as long: every record has two times.
+    return f"{(_START + timedelta(microseconds=moment)).isoformat(timespec='microseconds')}Z"
 
 
 def parse_rfc3339(text: str) -> int:

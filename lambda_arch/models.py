@@ -97,6 +97,17 @@ class RecommendModel(msgspec.Struct, frozen=True, dict=True):
         place[rows] = np.arange(len(rows))
         return LongestFirst(rows, place, np.ascontiguousarray(self.traits[rows]), lengths[rows])
 
+    @cached_property
+    def _inverses(self) -> dict[float, Array]:
+        return {}
+
+    def inverse(self, count: int) -> Array:
+        """The inverse of `regular(count)`, kept: a batch of events has users of a hundred different counts."""
+        diagonal = self.fold_in.diagonal(count)
+        if diagonal not in self._inverses:
+            self._inverses[diagonal] = np.linalg.inv(self.regular(count))
+        return self._inverses[diagonal]
+
     def regular(self, count: int) -> Array:
         """The Gram matrix and on its diagonal the regularisation of a user with so many titles, [rank, rank]."""
         regular: Array = self.gram + self.fold_in.diagonal(count) * np.eye(self.factors.shape[1])
@@ -223,7 +234,7 @@ class SentimentModel(msgspec.Struct, frozen=True, dict=True):
         return dict(zip(self.classes, self.shares, strict=True)).get("positive", 0.0)
 
 
-class Title(msgspec.Struct, frozen=True, array_like=True):
+class Title(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the catalogue says of a title."""
 
     name: str

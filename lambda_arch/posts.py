@@ -14,7 +14,7 @@ POSITIVE = "positive"
 FEELINGS = ("negative", "neutral", POSITIVE)
 
 
-class Post(msgspec.Struct, frozen=True, tag="post", tag_field="kind"):
+class Post(msgspec.Struct, frozen=True, gc=False, tag="post", tag_field="kind"):
     """A valid post as the gate hands it on, with its coordinates; `title_id` is never null here."""
 
     topic: str
@@ -27,7 +27,7 @@ class Post(msgspec.Struct, frozen=True, tag="post", tag_field="kind"):
     text: str
 
 
-class PostTile(msgspec.Struct, frozen=True, array_like=True):
+class PostTile(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a span of posts about one title felt: counts, and the summed score in millionths."""
 
     posts: int = 0

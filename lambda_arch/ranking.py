@@ -75,7 +75,7 @@ def _by_titles(model: RecommendModel, rows: Rows, confidence: Floats) -> Floats:
     This solves the system of `_by_factors` (Woodbury's identity); `rows` and `confidence` are [users, titles].
     """
     own = model.factors[rows].astype(np.float64)
-    turned = (own @ np.linalg.inv(model.regular(rows.shape[1]))).transpose(0, 2, 1)
+    turned = (own @ model.inverse(rows.shape[1])).transpose(0, 2, 1)
     system = confidence[:, :, None] * (own @ turned) + np.eye(rows.shape[1])
     return np.asarray((turned @ np.linalg.solve(system, (1 + confidence)[:, :, None]))[:, :, 0])
 

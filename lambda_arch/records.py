@@ -19,7 +19,7 @@ class UnknownSchemaError(ValueError):
     """A stored value has a schema version that this release does not know."""
 
 
-class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+class Prediction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One answer of one layer for one entity, with where it came from.
 
     `entity` is `u:ID` or `t:ID`; times are RFC 3339 UTC with microseconds; `as_of` is the newest event time

@@ -4,12 +4,13 @@ A tile is what one entity did in one UTC day; a single event is itself a tile (`
 tile is a sum, a minimum, a maximum, a latest value or a newest-first bounded list, so tiles merge in any
 order and grouping with the same result. Sums are whole numbers of millionths: floating-point sums would
 depend on the order, and then no merge could be exact.
+
+All structs here are without the collector (`gc=False`): they have no cycles, and a batch makes a hundred thousand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import reduce
 from typing import Annotated
 
 import msgspec
@@ -31,7 +32,7 @@ Millionths = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 IdHash = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 
-class Seen(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):
     """The newest thing a user did with one title; ordered by time, then event hash."""
 
     time: int
@@ -40,7 +41,7 @@ class Seen(msgspec.Struct, frozen=True, array_like=True, order=True):
     strength: int
 
 
-class Account(msgspec.Struct, frozen=True, array_like=True):
+class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The account's attributes as they stood at the newest `account` event."""
 
     time: int
@@ -48,7 +49,7 @@ class Account(msgspec.Struct, frozen=True, array_like=True):
     attributes: dict[str, str]
 
 
-class Tile(msgspec.Struct, frozen=True, array_like=True):
+class Tile(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One entity's aggregate over some span of event time; the empty tile is the merge's neutral element.
 
     `watched`, `rated`, `genres` and strengths are in millionths; times in microseconds UTC.
@@ -68,14 +69,14 @@ class Tile(msgspec.Struct, frozen=True, array_like=True):
         return sum(self.counts.values())
 
 
-class Profile(msgspec.Struct, frozen=True, array_like=True):
+class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The merge of an entity's tiles: everything, and the newest days apart (counts and sums only)."""
 
     lifetime: Tile = Tile()
     days: dict[int, Tile] = {}
 
 
-class Event(msgspec.Struct, frozen=True, tag="event", tag_field="kind"):
+class Event(msgspec.Struct, frozen=True, gc=False, tag="event", tag_field="kind"):
     """A valid, normalised event as the gate hands it on: the unit tile's columns and its coordinates.
 
     `id_hash` is Spark's xxhash64 of `event_id`; `watched`, `rated` and `strength` are in millionths and
@@ -160,11 +161,9 @@ def profile_of(tiles: Mapping[int, Tile], history_limit: int) -> Profile:
 
 def merge_profiles(left: Profile, right: Profile, history_limit: int) -> Profile:
     """The profile of both profiles' events: `profile_of(all) == merge(profile_of(a), profile_of(b))`."""
-    days = reduce(
-        lambda merged, part: {**merged, part[0]: merge_tiles([merged.get(part[0], Tile()), part[1]], history_limit)},
-        right.days.items(),
-        left.days,
-    )
+    days = dict(left.days)
+    for day, tile in right.days.items():
+        days[day] = merge_tiles([days[day], tile], history_limit) if day in days else tile
     return Profile(merge_tiles([left.lifetime, right.lifetime], history_limit), _recent(days))
 
 
