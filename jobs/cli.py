@@ -27,6 +27,7 @@ from jobs.predict import predict
 from jobs.report import registry_app, report
 from jobs.run_demo import demo
 from jobs.schedule import schedule
+from jobs.status import status
 from lambda_arch.config import ConfigError, load_config
 
 USER_FAULT = 2
@@ -76,18 +77,6 @@ def down() -> None:
     from deploy import servers
 
     servers.down(load_config())
-
-
-def status(as_json: AsJson = False) -> None:
-    """Show what runs, since when, and with how much memory."""
-    from deploy import servers
-
-    found = servers.status(load_config())
-    if as_json:
-        typer.echo(json.dumps([asdict(state) for state in found]))
-        return
-    rows = [(s.name, s.state, *s.texts(), s.detail) for s in found]
-    _table(("program", "state", "pid", "up", "memory", "detail"), rows)
 
 
 def doctor(as_json: AsJson = False) -> None:

@@ -96,6 +96,7 @@ class Speed(Section):
     scorers: int
     scorer_batch: int
     rescore_share: float = Field(gt=0, le=1)
+    metrics_port: int = Field(ge=0, le=65535)
 
 
 class Archive(Section):

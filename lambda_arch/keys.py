@@ -3,7 +3,8 @@
 The public contract; any client may read the records as JSON. `la:{u:ID}:g:N` and `la:{t:ID}:g:N`: what generation N
 says of a user or title; `la:{u:ID}:s`, `la:{t:ID}:s`: what the speed layer says; `la:gen`: the pointer; `la:numbers`:
 the horizon of each generation's number; `la:model:N`, `la:fidelity:N`, `la:report:N`; `la:clock`; `la:night`: the night
-that runs; `la:rescored`: which partitions were scored anew in which epoch.
+that runs; `la:rescored`: which partitions were scored anew in which epoch;
+`la:scorer:ID`: how a scorer stands.
 """
 
 from __future__ import annotations
@@ -61,6 +62,11 @@ def fidelity_key(generation: int) -> str:
 def report_key(generation: int) -> str:
     """What the night that made a generation reported."""
     return f"la:report:{generation}"
+
+
+def scorer_key(scorer: str) -> str:
+    """What a scorer told of itself last; gone seconds after its death. `*` for all."""
+    return f"la:scorer:{scorer}"
 
 
 def generations_of(stored: Mapping[bytes, bytes]) -> Generations:

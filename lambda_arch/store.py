@@ -18,7 +18,6 @@ from lambda_arch.keys import (
     CLOCK_KEY,
     GENERATION_KEY,
     NUMBERS_KEY,
-    RESCORED_KEY,
     Generations,
     fidelity_key,
     generation_key,
@@ -177,14 +176,6 @@ class Store:
         """The next stretch of a scan: where to go on, 0 at the end, and the entities with a speed state in it."""
         after, keys = self.redis.scan(cursor, match=speed_key("*"), count=count)
         return int(after), [key.decode()[4:-3] for key in keys]
-
-    def rescored(self) -> dict[str, int]:
-        """The epoch in which the silent entities of each partition were last scored anew."""
-        return {name.decode(): int(epoch) for name, epoch in self.redis.hgetall(RESCORED_KEY).items()}
-
-    def note_rescored(self, partitions: Iterable[str], epoch: int) -> None:
-        """Note that the entities of partitions are all of an epoch."""
-        self.redis.hset(RESCORED_KEY, mapping=dict.fromkeys(partitions, epoch))
 
     def speed_states(self) -> Iterable[tuple[str, bytes]]:
         """Every entity that has a speed state, with the state's bytes; scans the store."""

@@ -1,5 +1,5 @@
 """Kafka -> lake and Kafka -> store.
 
-A record's way: `source`, `gate`, `apply` (its `state` and `outcome`), `scorer` (its `announcer`, `offsets` and
-`rescore`), `quarantine`; queries in `pipeline`; `produce` sends.
+A record's way: `source`, `gate`, `apply` (its `state` and `outcome`), `scorer` (its `consumer`,
+`announcer`, `offsets`, `rescore`, `meter` and `metrics`), `quarantine`; queries in `pipeline`; `produce` sends.
 """

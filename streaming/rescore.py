@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 
 from kafka.partitioner.default import murmur2
 
+from lambda_arch.scorers import note_rescored, rescored
 from lambda_arch.store import Store
 from streaming.announcer import Announcer, Receipt
 from streaming.apply import Applier
@@ -71,7 +72,7 @@ class Rescorer:
         if not self._applier.follow() or self._applier.epoch == self._seen:
             return None
         epoch, (partitions, of) = self._applier.epoch, self._shards()
-        walked = self._store.rescored()
+        walked = rescored(self._store)
         left = frozenset(number for number in partitions if walked.get(_name(number, of)) != epoch)
         if not left:
             self._seen = epoch
@@ -86,7 +87,7 @@ class Rescorer:
                 self._walk = None
             return applied
         if walk.is_over():
-            self._store.note_rescored(walk.names(), walk.epoch)
+            note_rescored(self._store, walk.names(), walk.epoch)
             self._walk = None
         return None
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import Consumer, KafkaException, Message
 
-from lambda_arch.clock import rfc3339
+from lambda_arch.clock import rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.posts import Post
+from lambda_arch.scorers import put_scorer
 from lambda_arch.store import STORE_ERRORS, Store
 from lambda_arch.tiles import Event
 from streaming.announcer import Announcer
 from streaming.apply import Applier, decode_gated
+from streaming.consumer import METADATA_SECONDS, consumer_settings, lag_of, take
+from streaming.meter import Meter, Totals
+from streaming.metrics import Metrics
 from streaming.offsets import Offsets
 from streaming.outcome import Applied
 from streaming.quarantine import Quarantine, Rejected
@@ -22,10 +27,8 @@ from streaming.rescore import Rescorer, Shards
 
 GROUP = "scorer"
 NOT_GATED = "not_gated"
-METADATA_SECONDS = 10.0
 POLL_SECONDS = 0.1
 RETRY_SECONDS = 1.0
-REPORT_SECONDS = 10.0
 
 log = structlog.get_logger("scorer")
 
@@ -53,10 +56,12 @@ class Scorer:
         self._applier = Applier(store, config.features.history_limit, config.batch.top_n)
         self._announcer = Announcer(config.kafka.bootstrap, topics.predictions)
         self._quarantine = Quarantine(config.kafka.bootstrap, topics.quarantine)
-        self._consumer = Consumer(consumer_settings(config.kafka.bootstrap))
+        self._consumer = Consumer(consumer_settings(config.kafka.bootstrap, GROUP))
         self._offsets = Offsets(self._consumer)
         self._rescorer = Rescorer(self._applier, store, self._announcer, config.speed.rescore_share, self._shards)
-        self._progress = Progress()
+        self._store, self._meter, self._metrics, self._told = store, Meter(), Metrics(), Totals()
+        if first := config.speed.metrics_port:
+            log.info("metrics", port=self._metrics.serve(range(first, first + config.speed.scorers)))
         self._topic = topics.gated
         self._consumer.subscribe([self._topic], on_assign=self._receive, on_revoke=self._give_back, on_lost=self._lose)
 
@@ -68,7 +73,8 @@ class Scorer:
         self._rescore()
         self._announcer.poll()
         self._offsets.settle()
-        self._progress.report()
+        if self._meter.is_due():
+            self._report()
 
     def close(self) -> None:
         """Leave the group with everything committed that was applied."""
@@ -88,7 +94,8 @@ class Scorer:
             return
         receipt = self._announcer.announce([*applied.predictions, *applied.repeated])
         self._offsets.add(messages, receipt)
-        self._progress.add(applied, len(foreign))
+        times = [record.event_time for record in records if record is not None]
+        self._meter.add(applied, times, len(foreign), wall_now())
 
     def _applied(self, records: Sequence[Event | Post]) -> Applied | None:
         while not self._stopped():
@@ -107,7 +114,18 @@ class Scorer:
             time.sleep(RETRY_SECONDS)
             return
         if rescored:
-            self._progress.add_rescored(rescored)
+            self._meter.add_rescored(rescored)
+
+    def _report(self) -> None:
+        report = self._meter.report(self._applier.models, lag_of(self._consumer))
+        self._metrics.last = report
+        if report.per_second or report.totals != self._told:
+            log.info("scorer", **msgspec.to_builtins(report))
+        self._told = report.totals
+        try:
+            put_scorer(self._store, report.scorer, msgspec.json.encode(report))
+        except STORE_ERRORS as error:
+            log.warning("store away, not reported", error=str(error))
 
     def _shards(self) -> Shards:
         topic = self._consumer.list_topics(self._topic, timeout=METADATA_SECONDS).topics[self._topic]
@@ -133,41 +151,6 @@ class Scorer:
             log.warning("offsets not committed: the next scorer reads some records again", error=str(error))
 
 
-def consumer_settings(bootstrap: str) -> dict[str, object]:
-    """The group's settings: own commits, from the beginning, no waiting for fuller fetches or for the dead."""
-    return {
-        "bootstrap.servers": bootstrap,
-        "group.id": GROUP,
-        "enable.auto.commit": False,
-        "auto.offset.reset": "earliest",
-        "fetch.wait.max.ms": 5,
-        # A killed scorer's partitions wait so long for another; the default is 45 s, a broker takes no less than 6.
-        "session.timeout.ms": 6000,
-        "heartbeat.interval.ms": 2000,
-        "partition.assignment.strategy": "cooperative-sticky",
-    }
-
-
-def take(consumer: Consumer, limit: int, wait: float = POLL_SECONDS) -> list[Message]:
-    """The next messages, at most `limit`: waits for the first, then takes what is there."""
-    first = consumer.poll(wait)
-    if first is None:
-        return []
-    messages = [first, *consumer.consume(limit - 1, timeout=0)] if limit > 1 else [first]
-    for message in messages:
-        error = message.error()
-        if error and error.code() != KafkaError._PARTITION_EOF:
-            _raise_unless_passing(error)
-    return [message for message in messages if not message.error()]
-
-
-def _raise_unless_passing(error: KafkaError) -> None:
-    """A missing topic or an absent broker is waited for; anything fatal is raised."""
-    log.warning("kafka", error=error.str())
-    if error.fatal():
-        raise KafkaException(error)
-
-
 def _gated(message: Message) -> Event | Post | None:
     try:
         return decode_gated(message.value() or b"")
@@ -186,38 +169,3 @@ def _rejected(message: Message) -> Rejected:
         "seen_at": rfc3339(message.timestamp()[1] * 1000),
     }
     return message.key(), message.value(), [{"key": name, "value": text.encode()} for name, text in headers.items()]
-
-
-class Progress:
-    """Counts since the last log line."""
-
-    def __init__(self) -> None:
-        self._since = time.monotonic()
-        self._records = self._written = self._conflicts = self._refused = self._quarantined = self._rescored = 0
-
-    def add_rescored(self, rescored: Applied) -> None:
-        """Count a piece of a walk."""
-        self._rescored += rescored.written
-        self._conflicts += rescored.conflicts
-
-    def add(self, applied: Applied, quarantined: int) -> None:
-        """Count one call."""
-        self._records += applied.records
-        self._written += applied.written
-        self._conflicts += applied.conflicts
-        self._refused += applied.refused
-        self._quarantined += quarantined
-
-    def report(self) -> None:
-        """A log line every ten seconds in which something happened."""
-        elapsed = time.monotonic() - self._since
-        if elapsed < REPORT_SECONDS:
-            return
-        if self._records or self._quarantined or self._rescored:
-            log.info(
-                "applied", records=self._records, per_second=round(self._records / elapsed, 1), written=self._written,
-                rescored=self._rescored, conflicts=self._conflicts, refused=self._refused,
-                quarantined=self._quarantined,
-            )  # fmt: skip
-        self._since = time.monotonic()
-        self._records = self._written = self._conflicts = self._refused = self._quarantined = self._rescored = 0

@@ -24,6 +24,7 @@ from lambda_arch.posts import Post, PostTile, merge_post_tiles
 from lambda_arch.predictions import Scoring, predict_title, predict_user
 from lambda_arch.reads import AsyncStore
 from lambda_arch.records import TITLE_USE_CASES, USER_USE_CASES, Layer, Prediction, UseCase, encode
+from lambda_arch.scorers import rescored
 from lambda_arch.scoring import post_tile
 from lambda_arch.store import Store
 from lambda_arch.tiles import Event, Profile, Tile, merge_tiles, profile_of, unit_tile
@@ -225,7 +226,7 @@ def test_after_flips_and_a_rollback_silent_entities_are_scored_anew_and_no_answe
         assert roll_back(store).current == second.generation
         until(lambda: spoken(store, audience.entities()) == wanted(audience, second))
         epoch, partitions = store.generations().epoch, config.kafka.partitions
-        until(lambda: set(store.rescored().values()) == {epoch} and len(store.rescored()) == partitions)
+        until(lambda: set(rescored(store).values()) == {epoch} and len(rescored(store)) == partitions)
         readers.end()
     assert readers.wrong == []
     # The third knows all there is, so that its night answers.
@@ -320,11 +321,11 @@ def test_a_walk_is_over_only_when_all_it_said_is_acknowledged(store: Store, smal
     entities, deaf, clock = stale(store, small_models), Deaf(), Clock()
     walking = Rescorer(Applier(store, 5, 3), store, deaf, 0.5, lambda: (frozenset((0, 1)), 2), clock)  # type: ignore[arg-type]
     assert steps(walking, clock, 100) == entities
-    assert store.rescored() == {}
+    assert rescored(store) == {}
     for receipt in deaf.receipts:
         receipt.left = 0
     steps(walking, clock, 2)
-    assert store.rescored() == {"0/2": 2, "1/2": 2}
+    assert rescored(store) == {"0/2": 2, "1/2": 2}
 
 
 def test_who_begins_a_broken_walk_again_announces_what_was_scored_before(store: Store, small_models: Models) -> None:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 from scorers import broker_and_store, encoded, heard, process, said, send, threads
 from speed_stack import lag, messages, published, size, until
 from store_content import counts, records
+from store_server import free_port
+from typer.testing import CliRunner
 
 from deploy.topics import create_topics
+from jobs.cli import app
 from lambda_arch.config import Config
 from lambda_arch.models import Models
+from lambda_arch.scorers import note_rescored, scorers
 from lambda_arch.store import Store
 from lambda_arch.tiles import Event
 from streaming.apply import Applier
+from streaming.consumer import consumer_settings, lag_of, take
+from streaming.meter import ScorerReport
 from streaming.rescore import partition_of
 from streaming.state import Counts
 
@@ -57,7 +68,7 @@ def views(count: int, horizon: int, users: int = 10) -> list[Event]:
 def walked(store: Store, config: Config) -> Store:
     """The store, in which nobody is to be scored anew: that would announce everything as well."""
     partitions = config.kafka.partitions
-    store.note_rescored([f"{number}/{partitions}" for number in range(partitions)], store.generations().epoch)
+    note_rescored(store, [f"{number}/{partitions}" for number in range(partitions)], store.generations().epoch)
     return store
 
 
@@ -104,6 +115,50 @@ def test_entities_are_walked_in_the_partitions_to_which_their_events_go(config: 
     for message in found:
         entity = f"u:{(message.key() or b'').decode()}"
         assert partition_of(entity, config.kafka.partitions) == message.partition()
+
+
+def test_lag_is_what_was_not_taken_of_each_partition(config: Config) -> None:
+    send(config, [(f"viewer-{number}", b"") for number in range(100)])
+    consumer = Consumer(consumer_settings(config.kafka.bootstrap, "another"))
+    consumer.subscribe([config.kafka.topics.gated])
+    taken: Counter[int] = Counter()
+    while taken.total() < 100:
+        taken.update(message.partition() or 0 for message in take(consumer, 7, 5.0))
+        sizes = {at: consumer.get_watermark_offsets(TopicPartition(config.kafka.topics.gated, at))[1] for at in taken}
+        assert lag_of(consumer) == {at: sizes[at] - taken[at] for at in taken}
+    assert set(lag_of(consumer).values()) == {0}
+    consumer.close()
+
+
+def test_a_scorer_tells_how_it_stands_in_the_store_on_its_port_and_by_status(
+    config: Config, small_models: Models, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("streaming.meter.REPORT_SECONDS", 0.2)
+    port = free_port()
+    config = config.model_copy(update={"speed": config.speed.model_copy(update={"metrics_port": port})})
+    store = walked(published(config, small_models), config)
+    log = views(30, small_models.horizon)
+    again = [msgspec.structs.replace(record, offset=record.offset + 100) for record in log[:5]]
+    early = [msgspec.structs.replace(record, offset=200, event_time=0, id_hash=-1) for record in log[:1]]
+    send(config, [*encoded([*log, *again, *early]), ("stranger", b"?")])
+    (tmp_path / "settings.yaml").write_text(config.model_dump_json(), encoding="utf-8")
+    monkeypatch.setenv("LAMBDA_ARCH_CONFIG", str(tmp_path / "settings.yaml"))
+    with threads(config):
+        until(lambda: bool(told_by(store)) and told_by(store)[0].totals.records == 36 and told_by(store)[0].lag != {})
+        (told,) = told_by(store)
+        metrics = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+        shown = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)["scorers"]
+    totals, counted = told.totals, counts(store)
+    assert (totals.applied, totals.duplicates, totals.late, totals.quarantined) == (30, 5, 1, 1)
+    assert (counted.applied, counted.duplicates, counted.late) == (30, 5, 1)
+    assert (told.generation, told.model_versions["recommend"], sum(told.lag.values())) == (2, 2, 0)
+    assert [(scorer["pid"], scorer["totals"]["duplicates"]) for scorer in shown] == [(os.getpid(), 5)]
+    for line in ("duplicates_total 5.0", "late_total 1.0", "generation 2.0", 'lag{partition="0"} 0.0'):
+        assert f"lambda_arch_scorer_{line}" in metrics
+
+
+def told_by(store: Store) -> list[ScorerReport]:
+    return [msgspec.json.decode(told, type=ScorerReport) for told in scorers(store)]
 
 
 GOOD = msgspec.to_builtins(Event("events", 0, 7, "e", 7, "view", "u", 1451692800000000, title_id="a", strength=1))

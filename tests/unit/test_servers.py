@@ -167,4 +167,6 @@ def test_the_doctor_names_a_remedy_for_what_is_missing_and_the_holder_of_a_port(
 def test_status_is_json_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAMBDA_ARCH__PATHS__VAR", str(tmp_path))
     told = CliRunner().invoke(app, ["status", "--json"])
-    assert {state["state"] for state in json.loads(told.stdout)} == {"STOPPED"}
+    said = json.loads(told.stdout)
+    assert {state["state"] for state in said["programs"]} == {"STOPPED"}
+    assert said["scorers"] == []
