@@ -4,5 +4,5 @@
 `training` has what models learn from, chosen (`selection`) and trained by `recommenders`, `customers` and `feelings`.
 `judgement` measures fidelity and evidence, with `measures`, and admits or refuses. `publish` writes (`wire`: as bytes
 of the store's protocol); `reporting` tells the registry and makes the page; `exports` are models as files; `stored`
-reads back what nights have left.
+reads back what nights have left, `republish` brings a generation of them back into a lost store.
 """

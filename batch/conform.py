@@ -12,11 +12,10 @@ from pyspark.sql import functions as F
 from lambda_arch.config import Config, Events
 from lambda_arch.lake import BRONZE, EVENTS, POSTS, QUARANTINE, Lake, Table
 from lambda_arch.rules import checked_events, checked_posts
-from lambda_arch.schemas import RAW, Transform, conform
+from lambda_arch.schemas import COORDINATES, MARKS, RAW, Transform, conform, with_nulls
 
 Kind = Literal["events", "posts"]
 SILVER: dict[Kind, tuple[Table, str]] = {"events": (EVENTS, "event_id"), "posts": (POSTS, "post_id")}
-COORDINATES = ("topic", "partition", "offset")
 
 
 @dataclass(frozen=True)
@@ -84,12 +83,10 @@ def first_by(key: str) -> Transform:
 
 def rejects() -> Transform:
     """Checked records -> those with a reason, as quarantine keeps them: bytes untouched."""
-    names = [name for name in QUARANTINE.schema.names if name not in ("value", "file")]
 
     def kept(checked: DataFrame) -> DataFrame:
-        file = F.col("file") if "file" in checked.columns else F.lit(None).cast("string").alias("file")
-        rows = checked.where(F.col("reason").isNotNull()).select(*names, F.col("record").alias("value"), file)
-        return rows.transform(conform(QUARANTINE.schema))
+        rows = checked.where(F.col("reason").isNotNull()).drop("value").withColumnRenamed("record", "value")
+        return rows.transform(with_nulls(QUARANTINE.schema, ("file", *MARKS))).transform(conform(QUARANTINE.schema))
 
     return kept
 

@@ -24,6 +24,9 @@ from jobs.generations import app as generations
 from jobs.ingest_files import ingest_files
 from jobs.nights import NightError
 from jobs.predict import predict
+from jobs.quarantine import app as quarantine
+from jobs.rehydrate import rehydrate
+from jobs.replay import replay
 from jobs.report import registry_app, report
 from jobs.run_demo import demo
 from jobs.schedule import schedule
@@ -133,6 +136,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from batch.ingestion.mapping import IngestError
     from batch.judgement.gate import RefusedError
     from batch.publish import PublishError
+    from batch.republish import NotEmptyError
     from batch.stored import NoGenerationError
     from demo.latency import ProbeError
     from demo.traffic import UnaccountedError
@@ -147,12 +151,16 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from lambda_arch.lease import NightRunsError
     from lambda_arch.records import UnknownSchemaError
     from lambda_arch.store import StoreError
+    from streaming.produce import ProduceError
+    from streaming.rejects import QuarantineError
+    from streaming.replay import ReplayError
 
     return (
         ConfigError, StoreError, BrokerError, ServerError, PortTakenError, JarsError, JavaError, RefusedError,
         NightError, NoGenerationError, PublishError, ExportError, IngestError, FetchError, UnaccountedError, ProbeError,
         LakeError, PlotError, NightRunsError, RollbackError,
-        UnknownSchemaError,
+        UnknownSchemaError, ProduceError, QuarantineError, ReplayError,
+        NotEmptyError,
     )  # fmt: skip
 
 
@@ -172,6 +180,9 @@ app.add_typer(registry_app, name="registry")
 app.command("fidelity")(fidelity)
 app.add_typer(generations, name="generations")
 app.command("export")(export)
+app.add_typer(quarantine, name="quarantine")
+app.command("replay")(replay)
+app.command("rehydrate")(rehydrate)
 app.command("demo")(demo)
 app.command("generate")(generate)
 

@@ -51,13 +51,13 @@ def _store(config: Config) -> Store:
 
 
 @contextmanager
-def opened_lake(config: Config) -> Iterator[Any]:
-    """The lake, for as long as Spark is needed."""
+def opened_lake(config: Config, name: str = "report") -> Iterator[Any]:
+    """The lake, for as long as Spark is needed; `name` is who writes to it."""
     from lambda_arch.lake import Lake
     from lambda_arch.session import spark_session
 
-    spark = spark_session(config, "report", config.spark.master, config.spark.driver_memory)
+    spark = spark_session(config, name, config.spark.master, config.spark.driver_memory)
     try:
-        yield Lake(spark, config.paths.lake, f"report-{uuid.uuid4()}")
+        yield Lake(spark, config.paths.lake, f"{name}-{uuid.uuid4()}")
     finally:
         spark.stop()

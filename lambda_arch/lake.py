@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
-from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame, SparkSession
+from delta import exceptions as rivalry
+from delta.tables import DeltaMergeBuilder, DeltaTable
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -17,6 +19,14 @@ from lambda_arch import schemas
 OWNER = "lambda-arch"
 # Holds the version of a table's schema; a table without it has the first.
 VERSION = "lambda_arch.schema"
+# A merge is tried so often where other programs write to the same table.
+TRIES = 10
+RIVALRY = (
+    rivalry.ConcurrentAppendException, rivalry.ConcurrentDeleteReadException, rivalry.ConcurrentDeleteDeleteException,
+    rivalry.ConcurrentWriteException,
+)  # fmt: skip
+
+Merge = Callable[[DeltaMergeBuilder], DeltaMergeBuilder]
 
 
 class LakeError(RuntimeError):
@@ -54,8 +64,9 @@ def _with_feelings(labels: DataFrame) -> DataFrame:
 
 BRONZE = Table("bronze/kafka", schemas.RAW, "Kafka records as they came; (topic, partition, offset) is unique")
 QUARANTINE = Table(
-    "bronze/quarantine", schemas.QUARANTINE, "Records that break a rule, untouched, with the reason", version=2
-)
+    "bronze/quarantine", schemas.QUARANTINE,
+    "Records that break a rule, untouched, with the reason; (topic, partition, offset) is unique", version=3,
+)  # fmt: skip
 # Not partitioned: twenty years of days are thousands of tiny files, nine times slower to read; the files'
 # statistics of event_date skip as well.
 EVENTS = Table("silver/events", schemas.EVENT, "Valid events, each event_id once")
@@ -139,17 +150,36 @@ class Lake:
 
         Answers how many were inserted. The frame has each key once.
         """
-        target = DeltaTable.forPath(self.spark, self.path(table)).alias("stored")
-        same = [F.col(f"stored.{key}") == F.col(f"new.{key}") for key in keys]
-        merge = target.merge(frame.alias("new"), reduce(Column.__and__, same))
-        self._named()
-        inserted: int = merge.whenNotMatchedInsertAll().execute().collect()[0]["num_inserted_rows"]
-        return inserted
+        done = self._merged(frame, table, keys, lambda merge: merge.whenNotMatchedInsertAll())
+        return int(done["num_inserted_rows"])
+
+    def update_known(self, frame: DataFrame, table: Table, *keys: str, where: str) -> int:
+        """Set the frame's further columns in the rows whose key the table has and for which `where` holds.
+
+        `where` is SQL over `stored` and `new`. Answers how many were set. The frame has each key once.
+        """
+        changes: dict[str, str | Column] = {name: f"new.`{name}`" for name in frame.columns if name not in keys}
+        done = self._merged(frame, table, keys, lambda merge: merge.whenMatchedUpdate(where, changes))
+        return int(done["num_updated_rows"])
 
     def replace_where(self, frame: DataFrame, table: Table, condition: str) -> None:
         """Replace the rows that meet the condition by the frame's, in one commit."""
         writer = frame.write.format("delta").mode("overwrite").option("replaceWhere", condition)
         writer.option("userMetadata", self.run_id).save(self.path(table))
+
+    def _merged(self, frame: DataFrame, table: Table, keys: Sequence[str], what: Merge) -> Row:
+        """A merge by its keys; begun anew where another program changed the table meanwhile. Answers its counts."""
+        same = reduce(Column.__and__, [F.col(f"stored.{key}") == F.col(f"new.{key}") for key in keys])
+        self._named()
+
+        def merged() -> Row:
+            target = DeltaTable.forPath(self.spark, self.path(table)).alias("stored")
+            return what(target.merge(frame.alias("new"), same)).execute().collect()[0]
+
+        for _ in range(TRIES - 1):
+            with suppress(*RIVALRY):
+                return merged()
+        return merged()
 
     def _named(self) -> None:
         self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", self.run_id)

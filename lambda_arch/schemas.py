@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 Transform = Callable[[DataFrame], DataFrame]
@@ -21,6 +22,7 @@ def _schema(**columns: str | T.DataType) -> T.StructType:
 
 _STRINGS = T.ArrayType(T.StringType())
 _SOURCE = {"topic": "string", "partition": "integer", "offset": "long"}
+COORDINATES = tuple(_SOURCE)
 
 # Bytes as they came, from Kafka or a file; (topic, partition, offset) is unique; timestamp: when received.
 RAW = _schema(**_SOURCE, timestamp="timestamp", key="binary", value="binary")
@@ -43,7 +45,14 @@ LABEL = _schema(post_id="string", feeling="string")
 # As it was while posts were positive or not.
 LABEL_1 = _schema(post_id="string", positive="boolean")
 # One row per rejected record, its bytes untouched; file: where it is from, null for a record of the broker.
-QUARANTINE = _schema(reason="string", **_SOURCE, timestamp="timestamp", key="binary", value="binary", file="string")
+# fix: what was tried last; fixed: its bytes as they keep the rules, null as long as they do not; replay: the run that
+# took it, from when on `fixed` stays as it is; replayed_at: when the broker had acknowledged it.
+QUARANTINE = _schema(
+    reason="string", **_SOURCE, timestamp="timestamp", key="binary", value="binary", file="string", fix="string",
+    fixed="binary", replay="string", replayed_at="timestamp",
+)  # fmt: skip
+# What a record that was just rejected does not have.
+MARKS = ("fix", "fixed", "replay", "replayed_at")
 
 SEEN = _schema(time="long", event="long", title="string", strength="long")
 ACCOUNT = _schema(time="long", event="long", attributes=T.MapType(T.StringType(), T.StringType()))
@@ -90,6 +99,16 @@ def conform(schema: T.StructType) -> Transform:
         return frame.select(*schema.names)
 
     return conformed
+
+
+def with_nulls(schema: T.StructType, names: Iterable[str]) -> Transform:
+    """The schema's columns of these names are null where the frame lacks them."""
+
+    def filled(frame: DataFrame) -> DataFrame:
+        absent = [name for name in names if name not in frame.columns]
+        return frame.withColumns({name: F.lit(None).cast(schema[name].dataType) for name in absent})
+
+    return filled
 
 
 def _same(left: T.DataType, right: T.DataType) -> bool:

@@ -2,4 +2,5 @@
 
 A record's way: `source`, `gate`, `apply` (its `state` and `outcome`), `scorer` (its `consumer`,
 `announcer`, `offsets`, `rescore`, `meter` and `metrics`), `quarantine`; queries in `pipeline`; `produce` sends.
+Of the lake: `rejects` (chosen, shown), `fixes`, `resending` back to Kafka; `replay` of bronze into the store.
 """

@@ -124,7 +124,7 @@ class Applier:
             return
         raise StoreError(
             f"the store has entities of a later epoch than its pointer `la:gen` ({self._generations.epoch}): the "
-            "pointer was lost; empty the store, publish again with `lambda-arch night`, and replay the stream"
+            "pointer was lost; stop gate and scorers, empty the store, and `lambda-arch rehydrate`"
         )
 
     def _commits(self, pending: Mapping[str, Records], stored: Mapping[str, StoredEntity]) -> list[Commit]:

@@ -1,18 +1,18 @@
 """Raw records -> gated records or quarantine: Column expressions only, one row in, one row out.
 
 A gated record is a compact JSON object (lambda_arch.tiles.Event, lambda_arch.posts.Post) keyed by its entity; a
-quarantined one is the original bytes, with its coordinates and the reason in the headers.
+quarantined one is the original bytes, with its coordinates and the reason in the headers; `as_rejects` reads them.
 """
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lambda_arch.config import Events, Topics
 from lambda_arch.features import unit_tile
 from lambda_arch.rules import checked_events, checked_posts
-from lambda_arch.schemas import Transform
+from lambda_arch.schemas import COORDINATES, MARKS, QUARANTINE, Transform, conform, with_nulls
 
 
 def gated_events(settings: Events, topics: Topics) -> Transform:
@@ -38,6 +38,31 @@ def gated_posts(settings: Events, topics: Topics) -> Transform:
         return _routed(posts, F.col("title_id"), _record("post", "post_id", id_hash, "title_id", time, "text"), topics)
 
     return gated
+
+
+def as_rejects() -> Transform:
+    """Messages of topic `quarantine`, with headers -> rows of schema QUARANTINE, each source coordinate once."""
+    columns = {
+        "reason": _header("reason"),
+        "topic": _header("source_topic"),
+        "partition": _header("source_partition").cast("integer"),
+        "offset": _header("source_offset").cast("bigint"),
+        "timestamp": _header("seen_at").cast("timestamp"),
+    }
+    # A gate that was killed sends a record again: the same bytes, and another reason only if the rules changed.
+    nth = F.row_number().over(Window.partitionBy(*COORDINATES).orderBy("reason"))
+
+    def rejects(messages: DataFrame) -> DataFrame:
+        rows = messages.select("key", "value", *[column.alias(name) for name, column in columns.items()])
+        first = rows.withColumn("nth", nth).where("nth = 1")
+        return first.transform(with_nulls(QUARANTINE, ("file", *MARKS))).transform(conform(QUARANTINE))
+
+    return rejects
+
+
+def _header(name: str) -> Column:
+    found = F.filter("headers", lambda header: header["key"] == name)
+    return F.get(found, F.lit(0))["value"].cast("string")
 
 
 def _record(kind: str, *columns: Column | str) -> Column:

@@ -9,7 +9,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from batch.conform import COORDINATES, SILVER, checked_records, first_by, quarantine
+from batch.conform import SILVER, checked_records, first_by, quarantine
 from batch.ingestion.faults import READING, said, silent_tasks
 from batch.ingestion.mapping import REQUIRED, IngestError, Mapping, Target
 from batch.ingestion.numbering import numbered, numbering
@@ -18,7 +18,7 @@ from batch.ingestion.report import IngestReport, reported
 from lambda_arch.config import Events
 from lambda_arch.lake import LABELS, QUARANTINE, TITLES, Lake, Table
 from lambda_arch.posts import FEELINGS
-from lambda_arch.schemas import SchemaError, Transform, conform
+from lambda_arch.schemas import COORDINATES, MARKS, SchemaError, Transform, conform
 
 Progress = Callable[[str], None]
 
@@ -154,7 +154,7 @@ def _check(mapping: Mapping, settings: Events) -> Transform:
 
 def _kept(table: Table) -> list[str]:
     """What silver and quarantine want of checked records."""
-    origin = [name for name in QUARANTINE.schema.names if name != "value"]
+    origin = [name for name in QUARANTINE.schema.names if name not in ("value", *MARKS)]
     return [*dict.fromkeys([*origin, "record", *table.schema.names])]
 
 

@@ -16,6 +16,14 @@ import pytest
         ({"LAMBDA_ARCH__STORE__TTL": "1"}, ["status"], "unknown setting store.ttl"),
         ({}, ["up", "nonsense"], "no program nonsense"),
         ({}, ["predict", "user", "42"], "does not answer"),
+        ({}, ["quarantine", "fix", "--set", "value"], "value: want FIELD=EXPRESSION, such as value=value / 100"),
+        ({}, ["quarantine", "show", "events"], "want TOPIC/PARTITION/OFFSET"),
+        ({}, ["quarantine", "list", "--since", "monday"], "--since monday: "),
+        ({"LAMBDA_ARCH__KAFKA__BOOTSTRAP": "127.0.0.1:1"}, ["quarantine", "replay"], "127.0.0.1:1 does not answer"),
+        ({}, ["quarantine", "replay", "--as", "titles"], "--as titles: want events or posts"),
+        ({}, ["replay"], "store does not answer"),
+        ({}, ["replay", "--rate", "0"], "--rate 0: want a number above 0, or max"),
+        ({}, ["replay", "--use-case", "weather"], "--use-case weather: want one of recommend, "),
     ],
 )
 def test_a_users_mistake_is_one_line_and_exit_code_two(

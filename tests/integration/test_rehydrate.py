@@ -1,0 +1,116 @@
+"""A lost store out of the lake: the generation as it was published, and what the stream had made since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from archived import Row, empty_store, records, streamed
+from pyspark.sql import SparkSession
+from store_content import content
+from typer.testing import CliRunner
+
+from batch.conform import conform_bronze
+from batch.known import known_before
+from batch.pipeline import score
+from batch.publish import prediction_rows, write_store
+from batch.republish import NotEmptyError, republish
+from batch.stored import NoGenerationError
+from jobs.cli import app
+from lambda_arch.clock import rfc3339
+from lambda_arch.config import Config
+from lambda_arch.fidelity import FidelityTable
+from lambda_arch.keys import speed_key
+from lambda_arch.lake import BRONZE, GENERATIONS, PREDICTIONS, TABLES, Lake
+from lambda_arch.model_bytes import encode_models
+from lambda_arch.models import Models
+from lambda_arch.schemas import RAW
+from lambda_arch.store import Store
+
+pytestmark = [pytest.mark.servers, pytest.mark.spark]
+DATABASE = 10
+REPORT = {"users": 40, "titles": 4}
+
+
+@pytest.fixture
+def lost(lake: Lake, config: Config, store_url: str, small_models: Models) -> Iterator[tuple[Config, Store]]:
+    """The store of a generation and of a stream, whose lake has all of it."""
+    rows: list[Row] = records(small_models.horizon)
+    lake.create(*TABLES)
+    lake.append(lake.spark.createDataFrame(rows, RAW), BRONZE)
+    conform_bronze(lake, config)
+    config, store = empty_store(config, store_url, DATABASE)
+    publish(lake, config, store, small_models)
+    streamed(lake.spark, config, store, rows)
+    yield config, store
+    store.redis.flushdb()
+
+
+def publish(lake: Lake, config: Config, store: Store, models: Models) -> None:
+    """As a night does with models that it has."""
+    number, told = models.generation, msgspec.json.encode(REPORT)
+    scored = score(known_before(lake, models.horizon, config.features.history_limit), models, config).persist()
+    lake.replace_where(prediction_rows(number, scored), PREDICTIONS, f"generation = {number}")
+    table, encoded = FidelityTable(number, {}), bytearray(encode_models(models))
+    row = (
+        number,
+        rfc3339(models.horizon),
+        "test",
+        told.decode(),
+        encoded,
+        encoded,
+        msgspec.json.encode(table).decode(),
+    )
+    lake.append(lake.spark.createDataFrame([row], GENERATIONS.schema), GENERATIONS)
+    write_store(scored, config.store, number, in_service=False)
+    store.put_models(models, table)
+    store.put_report(number, told)
+    store.reserve(number, models.horizon)
+    store.advance_clock(models.horizon)
+    store.flip(number, models.horizon)
+
+
+def of_generation(store: Store) -> dict[bytes, Any]:
+    """Everything in the store but what the speed layer wrote, byte for byte."""
+    keys = [key for key in store.redis.keys("la:*") if not key.endswith(b":s")]
+    return {key: store.redis.hgetall(key) if store.redis.type(key) == b"hash" else store.redis.get(key) for key in keys}
+
+
+def test_an_emptied_store_is_as_it_was(
+    lake: Lake, spark: SparkSession, lost: tuple[Config, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, store = lost
+    generation, stream = of_generation(store), content(store)
+    assert len([key for key in generation if b":g:" in key]) > 20
+    assert len(stream) > 40
+    store.redis.flushdb()
+    monkeypatch.setattr("lambda_arch.session.spark_session", lambda *_: spark)
+    monkeypatch.setattr("jobs.rehydrate.load_config", lambda: config)
+    monkeypatch.setattr(spark, "stop", lambda: None)
+    told = CliRunner().invoke(app, ["rehydrate"], catch_exceptions=False)
+    assert told.stdout == "generation 2 is in service again; 352 archived records replayed\n"
+    assert of_generation(store) == generation
+    assert content(store) == stream
+    with pytest.raises(NotEmptyError, match="has generation 2 in service"):
+        republish(lake, store, config)
+
+
+def test_a_store_that_the_stream_has_written_to_is_refused(lake: Lake, lost: tuple[Config, Store]) -> None:
+    config, store = lost
+    store.redis.delete("la:gen")
+    before = of_generation(store)
+    with pytest.raises(NotEmptyError, match="the stream has written to this store since it was lost"):
+        republish(lake, store, config)
+    assert of_generation(store) == before
+    assert store.redis.exists(speed_key("u:user-1"))
+
+
+def test_a_lake_without_the_generation_is_named(lake: Lake, config: Config, store_url: str) -> None:
+    config, store = empty_store(config, store_url, DATABASE + 2)
+    with pytest.raises(NoGenerationError, match="has no generation: run `lambda-arch night`"):
+        republish(lake, store, config)
+    with pytest.raises(NoGenerationError, match="no generation 7 in the lake"):
+        republish(lake, store, config, 7)
+    assert store.redis.keys("*") == []
