@@ -16,6 +16,7 @@ from batch.known import Known, seen_titles
 from batch.recommenders.als import train_recommend
 from batch.recommenders.content import with_unseen
 from batch.recommenders.hindsight import select_recommend
+from batch.recommenders.neighbours import with_neighbours
 from batch.selection import Selection, Trial
 from lambda_arch.config import Config
 from lambda_arch.features import profiles, unit_tile
@@ -111,11 +112,12 @@ def trained(training: Training, settings: Batch, number: int, previous: Models |
     `previous` are the models of the generation before: segments keep their numbers, features' drift is against it.
     """
     segment, churn = (previous.segment, previous.churn) if previous else (None, None)
-    recommend = train_recommend(seen_titles(training.profiles), settings.recommend, settings.seed, number)
+    seen = seen_titles(training.profiles)
+    recommend = with_unseen(train_recommend(seen, settings.recommend, settings.seed, number), training.titles)
     return Models(
         generation=number,
         horizon=training.horizon,
-        recommend=with_unseen(recommend, training.titles),
+        recommend=with_neighbours(recommend, seen),
         segment=train_segment(training.profiles, training.horizon, settings.segment, settings.seed, number, segment),
         churn=train_churn(training.accounts, settings.churn, number, churn),
         sentiment=train_sentiment(training.posts, settings.sentiment, number),

@@ -1,17 +1,19 @@
 """A generation of a million users into the store, beside one SET per row in foreachPartition.
 
 Both are what an executor runs on its part of the rows, in two processes as on two cores; Spark's way of handing the
-rows over is left out on both sides. The rival is measured on a sample and counted up: it is spared the larger keyspace.
+rows over is left out on both sides. Every round publishes a generation of its own, as every night does. The rival is
+measured on a sample and counted up: its own keys never become many.
 """
 
 from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from functools import cache, partial
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -28,21 +30,23 @@ from deploy.programs import store_binary
 from lambda_arch.config import Store as Settings
 from lambda_arch.store import Store, StoreError
 
-USERS, SAMPLE, ROUNDS, WRITERS, BATCH, SEED = 1_000_000, 10_000, 3, 2, 10_000, 20160101
+USERS, SAMPLE, ROUNDS, WRITERS, BATCH, SEED = 1_000_000, 40_000, 3, 2, 10_000, 20160101
 
 
 def rows(ground: Ground) -> list[Row]:
     """Users a second of both, their ratio, and what a user takes in the store."""
     with store_below(Path(ground.config.paths.lake).parent) as url, writers() as pool:
         settings = ground.config.store.model_copy(update={"url": url})
-        store = Store(url, settings.ttl_days)
-        empty = store.redis.info("memory")["used_memory"]
+        store, generations = Store(url, settings.ttl_days), count(1)
+        usually = partial(_by_all, pool, partial(one_set_per_row, url))
+        usually()  # its keys are there from now on, and are not counted among ours
+        before = store.redis.info("memory")["used_memory"]
         sets, ours = in_turns(
             ROUNDS,
-            lambda: list(pool.map(partial(one_set_per_row, url), range(WRITERS))),
-            lambda: list(pool.map(partial(by_columns, settings), range(WRITERS))),
+            usually,
+            lambda: _by_all(pool, partial(by_columns, settings, next(generations))),
         )
-        bytes_per_user = (store.redis.info("memory")["used_memory"] - empty) / USERS
+        bytes_per_user = (store.redis.info("memory")["used_memory"] - before) / USERS / ROUNDS
         store.redis.close()
     counted_up = [seconds * USERS / SAMPLE for seconds in sets]
     usual = f"one SET per row, {SAMPLE} users counted up"
@@ -78,9 +82,9 @@ def batches(writer: int, users: int) -> Iterator[pa.RecordBatch]:
         )
 
 
-def by_columns(settings: Settings, writer: int) -> None:
-    """One writer's share, as the night's executors write it."""
-    [done] = written_to(settings, 1, False)(batches(writer, USERS // WRITERS))
+def by_columns(settings: Settings, generation: int, writer: int) -> None:
+    """One writer's share of a generation, as the night's executors write it."""
+    [done] = written_to(settings, generation, False)(batches(writer, USERS // WRITERS))
     if fault := done.column("fault")[0].as_py():
         raise StoreError(fault)
 
@@ -92,6 +96,10 @@ def one_set_per_row(url: str, writer: int) -> None:
             client.set(f"naive:{row['entity']}:profile", row["profile"], ex=86_400)
             for said in row["records"]:
                 client.set(f"naive:{row['entity']}:{said['use_case']}", said["record"], ex=86_400)
+
+
+def _by_all(pool: ProcessPoolExecutor, write: Callable[[int], None]) -> None:
+    list(pool.map(write, range(WRITERS)))
 
 
 def _rows(writer: int) -> Iterator[dict[str, Any]]:

@@ -61,6 +61,7 @@ class RecommendModel(msgspec.Struct, frozen=True, dict=True):
     """Implicit ALS's item side: `factors` is float32 [titles, rank]; `popular` are row numbers, best first.
 
     `recent`, float32 [titles], is each title's popularity of late as a share of the most popular one's; None: unknown.
+    `near`, int32 [titles, neighbours], has the rows of titles that the same viewers saw, nearest first; -1: none.
     """
 
     name: str
@@ -70,6 +71,7 @@ class RecommendModel(msgspec.Struct, frozen=True, dict=True):
     fold_in: FoldIn
     popular: list[int]
     recent: np.ndarray | None = None
+    near: np.ndarray | None = None
 
     @cached_property
     def row(self) -> dict[str, int]:

@@ -11,8 +11,10 @@ from lambda_arch.clock import rfc3339
 from lambda_arch.models import ChurnModel, Models, SegmentModel
 from lambda_arch.posts import PostTile
 from lambda_arch.records import Layer, Prediction, UseCase
-from lambda_arch.scoring import churn_probability, nearest_segment, top_titles_many, wilson
+from lambda_arch.scoring import churn_probability, nearest_segment, top_titles_many, watch_next, wilson
 from lambda_arch.tiles import Profile
+
+NEXT = 5  # titles
 
 
 class Scoring(msgspec.Struct, frozen=True):
@@ -60,6 +62,12 @@ def sentiment_value(tile: PostTile) -> dict[str, Any]:
     return {"positive": round(share, 6), "low": round(low, 6), "high": round(high, 6), "posts": tile.posts}
 
 
+def recommend_value(best: Sequence[tuple[str, float]], following: tuple[str, list[str]] | None) -> dict[str, Any]:
+    """The value of a recommend record; `next` are the titles nearest to the one watched last, where there are any."""
+    value: dict[str, Any] = {"titles": [title for title, _ in best], "scores": [score for _, score in best]}
+    return {**value, "next": {"after": following[0], "titles": following[1]}} if following else value
+
+
 def churn_value(probability: float, cutoff: float) -> dict[str, Any]:
     """The value of a churn record."""
     return {"probability": round(probability, 6), "at_risk": probability >= cutoff, "cutoff": cutoff}
@@ -89,10 +97,11 @@ def _recommend(profiles: Sequence[Profile], scoring: Scoring) -> list[dict[str, 
     model = scoring.models.recommend
     if model is None:
         return [None] * len(profiles)
-    lists = top_titles_many(model, [profile.lifetime.history for profile in profiles], scoring.top_n)
+    histories = [profile.lifetime.history for profile in profiles]
+    lists = top_titles_many(model, histories, scoring.top_n)
     return [
-        {"titles": [title for title, _ in best], "scores": [score for _, score in best]} if best else None
-        for best in lists
+        recommend_value(best, watch_next(model, history, NEXT)) if best else None
+        for history, best in zip(histories, lists, strict=True)
     ]
 
 

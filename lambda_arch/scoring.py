@@ -51,6 +51,23 @@ def top_titles_many(
     return found
 
 
+def watch_next(model: RecommendModel, history: Sequence[Seen], count: int) -> tuple[str, list[str]] | None:
+    """The title watched last and at most `count` that its viewers saw too, nearest first, without the history's.
+
+    `history` is newest first; a title without neighbours that are left gives way to the one before it. None where
+    there is none.
+    """
+    if model.near is None:
+        return None
+    seen = {entry.title for entry in history}
+    for entry in history:
+        rows = model.near[model.row[entry.title]].tolist() if entry.title in model.row else []
+        titles = [title for row in rows if row >= 0 and (title := model.titles[row]) not in seen]
+        if titles:
+            return entry.title, titles[:count]
+    return None
+
+
 def churn_probability(model: ChurnModel, profile: Profile, now: int) -> float:
     """Probability that the customer cancels within the model's window."""
     return sigmoid(float(model.coefficients @ model.vector(profile, now)) + model.intercept)

@@ -57,7 +57,9 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         more = ["…"] if len(value) > _SHOWN else []
         return "\n".join([*(_entry(entry) for entry in value[:_SHOWN]), *more])
-    return "" if value is None else escape(str(value))
+    if isinstance(value, dict) and "title_id" not in value:
+        return "\n".join(f"{escape(name)} {_text(part)}" for name, part in value.items())
+    return "" if value is None else _entry(value)
 
 
 def _entry(entry: Any) -> str:

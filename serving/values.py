@@ -17,25 +17,46 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
+class StoredNext(Value):
+    """What a stored recommend record holds of the title watched last: ids of those that its viewers saw too."""
+
+    after: str
+    titles: list[str]
+
+
 class StoredTitles(Value):
     """What a stored recommend record holds: title ids, best first, and a score for each."""
 
     titles: list[str] = Field(min_length=1)
     scores: list[float]
+    next: StoredNext | None = None
 
 
-class Item(Value):
-    """One recommended title; name is null where the catalogue lacks it, score for what is merely popular."""
+class Named(Value):
+    """A title; name is null where the catalogue lacks it."""
 
     title_id: str
     name: str | None
+
+
+class Item(Named):
+    """One recommended title; score is null for what is merely popular."""
+
     score: float | None
 
 
+class Next(Value):
+    """What to watch next: titles that viewers of the title watched last saw too, nearest first."""
+
+    after: Named
+    items: list[Named]
+
+
 class Recommendations(Value):
-    """Titles, best first; empty only where no generation has been published."""
+    """Titles, best first, empty only where no generation has been published; next is null for the unknown."""
 
     items: list[Item]
+    next: Next | None
 
 
 class Segment(Value):
@@ -85,6 +106,17 @@ def presented(use_case: UseCase, value: dict[str, Any], models: Models) -> dict[
     if use_case != "recommend":
         return value
     scored = zip_longest(value["titles"], value["scores"][: len(value["titles"])])
-    items = [{"title_id": title, "name": models.name(title), "score": score} for title, score in scored]
+    items = [{**_named(title, models), "score": score} for title, score in scored]
     rest = {key: part for key, part in value.items() if key not in ("titles", "scores")}
-    return {**rest, "items": items}
+    return {**rest, "items": items, "next": _next(value.get("next"), models)}
+
+
+def _next(stored: dict[str, Any] | None, models: Models) -> dict[str, Any] | None:
+    if stored is None:
+        return None
+    items = [_named(title, models) for title in stored["titles"]]
+    return {"after": _named(stored["after"], models), "items": items}
+
+
+def _named(title: str, models: Models) -> dict[str, Any]:
+    return {"title_id": title, "name": models.name(title)}

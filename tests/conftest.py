@@ -49,6 +49,7 @@ def small_models() -> Models:
         recommend=RecommendModel(
             name="als", version=2, titles=["a", "b", "c", "d"], fold_in=FoldIn(0.1, 2.0), popular=[2, 0, 1, 3],
             factors=np.array([[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.8]], dtype=np.float32),
+            near=np.array([[1, 3], [0, -1], [3, -1], [2, -1]], dtype=np.int32),
         ),
         churn=ChurnModel(
             name="logistic", version=2, features=["number:tenure"], coefficients=np.array([-0.1]), intercept=0.5,

@@ -1,1 +1,2 @@
-"""Recommend: `als` trains, `content` places titles that nobody has seen, `hindsight` compares with `baselines`."""
+"""Recommend: `als` trains, `content` places titles that nobody has seen, `neighbours` says what is next after each;
+`hindsight` compares with `baselines`."""

@@ -9,22 +9,20 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch.recommenders.als import HALF_LIFE_DAYS
+from batch.recommenders.neighbours import co_viewed
 from lambda_arch.clock import DAY
 from lambda_arch.models import FoldIn
 from lambda_arch.tiles import Seen
 
 PERIODS = 64
 NEIGHBOURS = 100
-VIEWERS = 50_000  # whom the neighbours are learnt from at the most: they cost the square of a history's length
 RECENCY = FoldIn(reg=0.0, alpha=1.0, floor=0.1, gain=3.0, memory=5.0)
 
-_TOGETHER = 1_000  # titles: their similarities to 20,000 others are 80 megabytes
 Array = NDArray[Any]
 
 
@@ -83,7 +81,7 @@ def recommend_baselines(seen: DataFrame) -> RecommendBaselines | None:
     viewer, time = (columns[name].to_numpy() for name in ("user", "time"))
     counts = np.bincount(item)
     begins, recent = _recent(item, time, len(titles))
-    neighbours, similarities = _neighbours(viewer, item, len(titles))
+    neighbours, similarities = co_viewed(viewer, item, len(titles), NEIGHBOURS)
     return RecommendBaselines(
         [str(title) for title in titles], _ranked(counts), begins, recent, neighbours, similarities
     )
@@ -116,22 +114,3 @@ def _recent(item: Array, time: Array, titles: int) -> tuple[Array, Array]:
 def _decay(age: Array) -> Array:
     decay: Array = np.exp2(-age / (HALF_LIFE_DAYS * DAY))
     return decay
-
-
-def _neighbours(viewer: Array, item: Array, titles: int) -> tuple[Array, Array]:
-    """Each title's nearest others and their cosine similarities; where there are fewer, at a similarity of 0."""
-    viewers, user = np.unique(viewer, return_inverse=True)
-    kept = user < VIEWERS  # viewers are hashes: the first are drawn
-    shape = (min(len(viewers), VIEWERS), titles)
-    known = sp.csc_matrix((np.ones(kept.sum(), dtype=np.float32), (user[kept], item[kept])), shape=shape)
-    lengths = np.sqrt(np.asarray(known.sum(axis=0)).ravel())
-    unit = (known @ sp.diags(1 / np.maximum(lengths, 1).astype(np.float32))).tocsr()
-    across, count = unit.T.tocsr(), min(NEIGHBOURS, titles)
-    nearest, similarities = [], []
-    for begin in range(0, titles, _TOGETHER):
-        block = np.asarray((across[begin : begin + _TOGETHER] @ unit).todense())
-        np.fill_diagonal(block[:, begin:], 0)
-        best = np.sort(np.argpartition(-block, count - 1, axis=1)[:, :count], axis=1)
-        nearest.append(best.astype(np.int32))
-        similarities.append(np.take_along_axis(block, best, axis=1))
-    return np.concatenate(nearest), np.concatenate(similarities)

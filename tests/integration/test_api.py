@@ -32,7 +32,11 @@ NOW = HORIZON + 5 * HOUR
 ALL = ["/v1/users/x/recommendations", "/v1/users/x/segment", "/v1/users/x/churn", "/v1/users/x/layers",
        "/v1/titles/x/sentiment"]  # fmt: skip
 VALUES: dict[str, dict[str, Any]] = {
-    "recommend": {"titles": ["b", "zz", "a"], "scores": [0.9, 0.5, 0.1]},
+    "recommend": {
+        "titles": ["b", "zz", "a"],
+        "scores": [0.9, 0.5, 0.1],
+        "next": {"after": "c", "titles": ["b"]},
+    },
     "segment": {"segment": 0, "name": "casual", "distance": 0.5},
     "churn": {"probability": 0.31, "at_risk": False, "cutoff": 0.4},
     "sentiment": {"positive": 0.75, "low": 0.3, "high": 0.95, "posts": 4, "trend": "up"},
@@ -153,6 +157,10 @@ def test_recommendations_carry_names_and_stop_at_n(filled: Store, serve: Serve) 
         {"title_id": "zz", "name": None, "score": 0.5},
         {"title_id": "a", "name": "The A", "score": 0.1},
     ]
+    assert reply["value"]["next"] == {
+        "after": {"title_id": "c", "name": "The C"},
+        "items": [{"title_id": "b", "name": "The B"}],
+    }
     assert len(ok(client, "/v1/users/42/recommendations?n=1")["value"]["items"]) == 1
 
 
@@ -237,7 +245,7 @@ def test_other_addresses_and_methods_are_problems_too(filled: Store, serve: Serv
 def test_without_a_generation_answers_say_so(store: Store, serve: Serve) -> None:
     client = serve()
     reply = ok(client, "/v1/users/42/recommendations")
-    assert reply["value"] == {"items": []}
+    assert reply["value"] == {"items": [], "next": None}
     assert reply["decision"]["rejected"] == [{"layer": None, "reason": "no_generation"}]
     assert (reply["as_of"], reply["age_seconds"], reply["generation"]) == (None, None, 0)
     assert ok(client, "/v1/titles/x/sentiment")["value"]["posts"] == 0

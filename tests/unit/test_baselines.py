@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from batch.recommenders.baselines import RecommendBaselines, _neighbours, _recent
+from batch.recommenders.baselines import RecommendBaselines, _recent
 from lambda_arch.clock import DAY
 from lambda_arch.tiles import MILLION, Seen
 
@@ -48,15 +48,3 @@ def test_popularity_fades_by_half_in_its_half_life() -> None:
     begins, recent = _recent(np.array([0, 0, 0, 1, 1]), np.array([0, 0, 0, 360, 360]) * DAY, 2)
     assert begins.tolist() == [0, 0, 360 * DAY, 360 * DAY]
     assert recent[[0, 2, 4]].tolist() == [[0, 1], [0, 1], [1, 0]]
-
-
-def test_similarity_is_the_cosine_of_who_saw_a_title() -> None:
-    viewer, item = np.array([7, 7, 8, 8, 9]), np.array([0, 1, 0, 2, 0])
-    neighbours, similarities = _neighbours(viewer, item, 3)
-    found = {
-        (title, int(other)): round(float(value), 4)
-        for title in range(3)
-        for other, value in zip(neighbours[title], similarities[title], strict=True)
-        if value
-    }
-    assert found == {(0, 1): 0.5774, (0, 2): 0.5774, (1, 0): 0.5774, (2, 0): 0.5774}

@@ -78,5 +78,14 @@ def test_presented_titles_carry_their_names_and_scores(small_models: Models) -> 
         "items": [
             {"title_id": "a", "name": "The A", "score": 0.5},
             {"title_id": "zz", "name": None, "score": None},
-        ]
+        ],
+        "next": None,
+    }
+
+
+def test_presented_next_titles_carry_their_names(small_models: Models) -> None:
+    value = {"titles": ["a"], "scores": [0.5], "next": {"after": "b", "titles": ["c", "zz"]}}
+    assert presented("recommend", value, small_models)["next"] == {
+        "after": {"title_id": "b", "name": "The B"},
+        "items": [{"title_id": "c", "name": "The C"}, {"title_id": "zz", "name": None}],
     }

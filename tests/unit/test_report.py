@@ -101,7 +101,7 @@ def test_the_page_tells_of_data_candidates_verdict_fidelity_sizes_seconds_and_ch
     assert "segment kmeans 3 refused" in text
     assert "Refused: segment." in text
     assert "users 1,400 1,410 +10" in text
-    assert re.search(r"The model in service is 0\.\d kB: factors 4 × 2\.", text)
+    assert re.search(r"The model in service is 0\.\d kB: factors 4 × 2, near 4 × 2\.", text)
     assert "train 30.5" in text
     assert "Registry: recorded: 4" in text
 
