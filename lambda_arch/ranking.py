@@ -19,6 +19,7 @@ from lambda_arch.tiles import MILLION, Seen
 
 _SOLVED_TOGETHER = 1 << 18  # numbers gathered at a time: two megabytes, which a core's cache holds
 _RANKED_TOGETHER = 1024  # users
+_SCORED_TOGETHER = 2048  # candidates: a megabyte gathered of each side
 
 
 class Best(NamedTuple):
@@ -90,7 +91,11 @@ def _by_factors(model: RecommendModel, rows: Rows, confidence: Floats) -> Floats
 
 def _ranked(factors: NDArray[np.float32], users: Floats, found: tuple[Rows, Rows], count: int) -> list[Best]:
     user, row = found
-    scores = np.einsum("ij,ij->i", factors[row].astype(np.float64), users[user])
+    parts = [
+        np.einsum("ij,ij->i", factors[row[piece]].astype(np.float64), users[user[piece]])
+        for piece in _pieces(len(row), _SCORED_TOGETHER)
+    ]
+    scores = np.concatenate([np.zeros(0), *parts])
     order = np.lexsort((row, -scores, user))
     first = np.searchsorted(user[order], np.arange(len(users) + 1))
     places = [order[begin : min(end, begin + count)] for begin, end in pairwise(first)]
