@@ -16,19 +16,14 @@ import numpy as np
 from benchmarks.bench_publish import store_below
 from benchmarks.ground import Ground
 from benchmarks.rows import Row, at_least, reported
-from lambda_arch.clock import DAY
+from benchmarks.service import HORIZON, RANK, TITLES, USERS, publish
 from lambda_arch.config import Config
-from lambda_arch.fidelity import FidelityTable
-from lambda_arch.models import ChurnModel, FoldIn, Models, RecommendModel, SegmentModel, Title
+from lambda_arch.models import Models, RecommendModel
 from lambda_arch.store import Store
-from lambda_arch.tiles import MILLION, Account, Event, Profile, Seen, Tile, merge_tiles, profile_of
+from lambda_arch.tiles import MILLION, Event, Profile
 from streaming.apply import Applier
 
-USERS, TITLES, RANK, SEEN, SEED = 20_000, 20_000, 64, 35, 20160101
-EVENTS, SAMPLE, ROUNDS = 20_000, 500, 3
-HORIZON = 20_000 * DAY
-GENRES = ("drama", "comedy", "action", "horror", "documentary", "children", "crime", "music")
-ACCOUNT = {"tenure": "5", "monthly_charges": "70.5", "total_charges": "352.5", "contract": "Two years"}
+EVENTS, SAMPLE, ROUNDS, SEED = 20_000, 500, 3, 20160101
 _profile = msgspec.msgpack.Decoder(Profile)
 
 
@@ -36,11 +31,8 @@ def rows(ground: Ground) -> list[Row]:
     """Events a second of both, their ratio, and what an event costs the scorer's own processor."""
     rng = np.random.default_rng(SEED)
     with store_below(Path(ground.config.paths.lake).parent) as url:
-        store, models = Store(url, 1), models_of(rng)
-        profiles = (profile(rng, models) for _ in range(USERS))
-        store.publish(1, ((f"u:{user}", {"profile": msgspec.msgpack.encode(own)}) for user, own in enumerate(profiles)))
-        store.put_models(models, FidelityTable(1, {}))
-        store.flip(1, HORIZON)
+        store = Store(url, 1)
+        models = publish(store, rng)
         rounds = [events(rng, start * EVENTS) for start in range(ROUNDS)]
         applier = Applier(store, ground.config.features.history_limit, ground.config.batch.top_n)
         applier.apply(encoded(events(rng, ROUNDS * EVENTS))[:SAMPLE])
@@ -87,52 +79,6 @@ def solved(model: RecommendModel, seen: Sequence[str | None], config: Config) ->
     scores = model.factors @ np.linalg.solve(system, own.T @ (1 + confidence))
     scores[held] = -np.inf
     return [model.titles[row] for row in np.argsort(-scores)[: config.batch.top_n]]
-
-
-def models_of(rng: np.random.Generator) -> Models:
-    """Models of the size of a service: random ones, for nobody's time depends on their values."""
-    titles = [f"title-{number}" for number in range(TITLES)]
-    catalogue = {title: Title(title, 2000, tuple(rng.choice(GENRES, 2, replace=False).tolist())) for title in titles}
-    of_segment = [
-        "titles",
-        "mean:rating",
-        "mean:watched",
-        "count:view",
-        "count:search",
-        *(f"genre:{g}" for g in GENRES),
-    ]
-    of_churn = [f"{kind}:{name}" for name in list(ACCOUNT)[:3] for kind in ("number", "log")] + ["is:contract=Monthly"]
-    return Models(
-        generation=1, horizon=HORIZON, catalogue=catalogue,
-        recommend=RecommendModel(
-            name="als", version=1, titles=titles, factors=rng.normal(0, 0.3, (TITLES, RANK)).astype(np.float32),
-            fold_in=FoldIn(640.0, 10.0, 0.1, 3.0, 5.0, 50.0, 2.0, 5.0), popular=list(range(50)),
-            recent=rng.random(TITLES).astype(np.float32),
-        ),
-        segment=SegmentModel(
-            name="kmeans", version=1, features=of_segment, mean=np.zeros(len(of_segment)),
-            scale=np.ones(len(of_segment)), centres=rng.random((5, len(of_segment))), numbers=list(range(5)),
-            names=list("abcde"), sizes=[1] * 5, popular=[[]] * 5,
-        ),
-        churn=ChurnModel(
-            name="logistic", version=1, features=of_churn, coefficients=rng.normal(0, 0.1, len(of_churn)),
-            intercept=0.0, cutoff=0.4, base_rate=0.2,
-        ),
-    )  # fmt: skip
-
-
-def profile(rng: np.random.Generator, models: Models) -> Profile:
-    """What the night knows of a user: about so many titles in the weeks before the horizon, and an account."""
-    days: dict[int, list[Tile]] = {}
-    for number in range(max(1, int(rng.lognormal(np.log(SEEN) - 0.32, 0.8)))):
-        title = f"title-{rng.integers(TITLES)}"
-        time_seen = HORIZON - (1 + number) * DAY * 2 // 3
-        seen, genres = Seen(time_seen, number, title, MILLION // 2), dict.fromkeys(models.genres(title), MILLION // 4)
-        day = Tile({"view": 1}, MILLION // 2, 0, genres, time_seen, time_seen, history=(seen,))
-        days.setdefault(time_seen // DAY, []).append(day)
-    joined = Tile({"account": 1}, first=HORIZON - DAY, last=HORIZON - DAY, account=Account(HORIZON - DAY, 0, ACCOUNT))
-    days.setdefault(HORIZON // DAY - 1, []).append(joined)
-    return profile_of({day: merge_tiles(tiles, 2000) for day, tiles in days.items()}, 2000)
 
 
 def events(rng: np.random.Generator, first: int) -> list[Event]:
