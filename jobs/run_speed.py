@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from jobs.stopping import stop_flag
 from lambda_arch.config import load_config
+from lambda_arch.records import UnknownSchemaError
 from lambda_arch.session import spark_session
+from lambda_arch.store import StoreError
+from streaming.announcer import AnnounceError
 from streaming.pipeline import microbatch, realtime, run_queries
+from streaming.silent import Silent
 
 
 def main() -> None:
@@ -16,8 +21,13 @@ def main() -> None:
     stopped = stop_flag()
     config = load_config()
     spark = spark_session(config, "speed", config.speed.master, config.speed.driver_memory)
-    start = realtime if config.speed.mode == "realtime" else microbatch
-    run_queries(start(spark, config), stopped)
+    try:
+        if config.speed.mode == "realtime":
+            run_queries(realtime(spark, config), stopped)
+        else:
+            run_queries(microbatch(spark, config), stopped, Silent(config, stopped).walk)
+    except (StoreError, UnknownSchemaError, AnnounceError) as error:
+        sys.exit(f"run_speed: {error}")
     spark.stop()
 
 

@@ -1,6 +1,7 @@
 """Kafka -> lake and Kafka -> store.
 
 A record's way: `source`, `gate`, `apply` (its `state` and `outcome`), `scorer` (its `consumer`,
-`announcer`, `offsets`, `rescore`, `meter` and `metrics`), `quarantine`; queries in `pipeline`; `produce` sends.
+`announcer`, `offsets`, `rescore`, `meter` and `metrics`), `quarantine`; queries in `pipeline`, and beside those of
+micro-batches `silent`; `produce` sends.
 Of the lake: `rejects` (chosen, shown), `fixes`, `resending` back to Kafka; `replay` of bronze into the store.
 """

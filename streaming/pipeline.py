@@ -8,7 +8,7 @@ archive:     events, posts -> bronze, quarantine -> the table of rejected record
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 import pyarrow as pa
@@ -76,9 +76,16 @@ def archive(spark: SparkSession, config: Config, run_id: str) -> list[StreamingQ
     return [*appended, _kept_rejects(lake, config)]
 
 
-def run_queries(queries: Sequence[StreamingQuery], stopped: threading.Event) -> None:
-    """Wait until stopped, then stop the queries; raises RuntimeError where a query ended by itself."""
-    while not stopped.wait(POLL_SECONDS):
+def run_queries(
+    queries: Sequence[StreamingQuery], stopped: threading.Event, meanwhile: Callable[[float], object] | None = None
+) -> None:
+    """Until stopped, do something else for so many seconds, or wait; then stop the queries.
+
+    Raises RuntimeError where a query ended by itself.
+    """
+    spend = meanwhile or stopped.wait
+    while not stopped.is_set():
+        spend(POLL_SECONDS)
         for query in queries:
             if not query.isActive:
                 raise RuntimeError(f"query {query.name} ended: {query.exception()}")

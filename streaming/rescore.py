@@ -1,8 +1,9 @@
 """After a flip or a rollback the entities that stay silent are scored anew: a few at a time, between events.
 
 Each scorer walks the entities whose events come to it by the gate's own rule of partitions, so that nobody else writes
-or announces them meanwhile. The store remembers which partition was walked in which epoch, once all that the walk said
-was acknowledged; whatever ends a walk before, the next owner of the partition begins it again.
+or announces them meanwhile; in micro-batches the driver walks all of them (`silent`). The store remembers which
+partition was walked in which epoch, once all that the walk said was acknowledged; whatever ends a walk before, the next
+owner of the partition begins it again.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 
+import structlog
+from confluent_kafka import KafkaException
 from kafka.partitioner.default import murmur2
 
 from lambda_arch.scorers import note_rescored, rescored
-from lambda_arch.store import Store
+from lambda_arch.store import STORE_ERRORS, Store
 from streaming.announcer import Announcer, Receipt
 from streaming.apply import Applier
 from streaming.outcome import Applied
@@ -22,6 +25,9 @@ from streaming.outcome import Applied
 TOGETHER = 16  # entities in a piece: what an event may have to wait for
 STRETCH = 200  # keys looked at in a piece
 LOOK_SECONDS = 1.0  # between looks at the pointer
+RETRY_SECONDS = 1.0
+
+log = structlog.get_logger("scorer")
 
 # The partitions a scorer has now, and how many the topic has.
 Shards = tuple[frozenset[int], int]
@@ -89,6 +95,16 @@ class Rescorer:
         if walk.is_over():
             note_rescored(self._store, walk.names(), walk.epoch)
             self._walk = None
+        return None
+
+
+def walked(rescorer: Rescorer, wait: Callable[[float], object]) -> Applied | None:
+    """A piece of work as `step` does it; a store or broker that is away is told of and waited for."""
+    try:
+        return rescorer.step()
+    except (*STORE_ERRORS, KafkaException) as error:
+        log.warning("store or broker away, silent entities wait", error=str(error))
+        wait(RETRY_SECONDS)
         return None
 
 

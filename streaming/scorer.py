@@ -23,12 +23,11 @@ from streaming.metrics import Metrics
 from streaming.offsets import Offsets
 from streaming.outcome import Applied
 from streaming.quarantine import Quarantine, Rejected
-from streaming.rescore import Rescorer, Shards
+from streaming.rescore import RETRY_SECONDS, Rescorer, Shards, walked
 
 GROUP = "scorer"
 NOT_GATED = "not_gated"
 POLL_SECONDS = 0.1
-RETRY_SECONDS = 1.0
 
 log = structlog.get_logger("scorer")
 
@@ -107,13 +106,7 @@ class Scorer:
         return None
 
     def _rescore(self) -> None:
-        try:
-            rescored = self._rescorer.step()
-        except (*STORE_ERRORS, KafkaException) as error:
-            log.warning("store or broker away, silent entities wait", error=str(error))
-            time.sleep(RETRY_SECONDS)
-            return
-        if rescored:
+        if rescored := walked(self._rescorer, time.sleep):
             self._meter.add_rescored(rescored)
 
     def _report(self) -> None:

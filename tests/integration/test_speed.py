@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer
@@ -29,9 +30,12 @@ from store_content import content, counts
 from deploy import servers
 from lambda_arch.clock import day_of, parse_rfc3339
 from lambda_arch.config import Config
+from lambda_arch.fidelity import FidelityTable
 from lambda_arch.keys import speed_key
 from lambda_arch.lake import BRONZE
 from lambda_arch.models import Models
+from lambda_arch.records import USE_CASES
+from lambda_arch.scorers import rescored
 from lambda_arch.store import Store
 from lambda_arch.tiles import MILLION, Event, Tile, merge_tiles, unit_tile
 from streaming.produce import Record, produce
@@ -164,7 +168,7 @@ def dumped(store: Store) -> dict[bytes, dict[bytes, bytes]]:
     return {key: store.redis.hgetall(key) for key in store.redis.keys("la:{*}:s")}
 
 
-def test_micro_batches_give_the_same_store(
+def test_micro_batches_give_the_same_store_and_score_silent_entities_anew(
     speed: Speed, small_models: Models, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     servers.stop(speed.config, ["gate", "scorer", "archive"])
@@ -174,6 +178,22 @@ def test_micro_batches_give_the_same_store(
         assert content(store) == content(speed.store)
         assert accounted(config, store) == speed.total
         assert size(config, config.kafka.topics.gated) == 0
+        publish_next(store, small_models)
+        until(lambda: {record["generation"] for record in said(store)} == {small_models.generation + 1})
+        assert rescored(store) == {"0/1": 2}, "all were walked in the second epoch"
+
+
+def publish_next(store: Store, models: Models) -> None:
+    """The same models, as the next generation."""
+    following = msgspec.structs.replace(models, generation=models.generation + 1)
+    store.put_models(following, FidelityTable(following.generation, {}))
+    store.flip(following.generation, following.horizon)
+
+
+def said(store: Store) -> list[dict[str, Any]]:
+    """All that the speed layer says."""
+    found = (store.redis.hmget(key, *USE_CASES) for key in store.redis.keys("la:{*}:s"))
+    return [json.loads(record) for records in found for record in records if record]
 
 
 def beside(first: Config, var: Path) -> Config:
