@@ -54,9 +54,13 @@ def bucket(lag: int) -> str:
     return BUCKETS[sum(lag >= start for start in STARTS[1:])]
 
 
+# Made once, here: msgspec 0.22 crashes where two threads are the first to ask for the same type.
+_decoder = msgspec.json.Decoder(FidelityTable)
+
+
 def decode_fidelity(stored: bytes) -> FidelityTable:
     """The table of stored JSON; raises UnknownSchemaError for a schema of another release."""
-    table = msgspec.json.decode(stored, type=FidelityTable)
+    table = _decoder.decode(stored)
     if table.schema != SCHEMA:
         raise UnknownSchemaError(f"fidelity of schema {table.schema}, this release reads {SCHEMA}: upgrade first")
     return table

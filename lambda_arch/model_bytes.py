@@ -22,12 +22,12 @@ def encode_models(models: Models) -> bytes:
 
 def decode_models(stored: bytes) -> Models:
     """The models of stored msgpack; raises UnknownSchemaError for a schema of another release."""
-    schema = msgspec.msgpack.decode(stored, type=_Versioned).schema
+    schema = _version.decode(stored).schema
     if schema != SCHEMA:
         raise UnknownSchemaError(
             f"models of schema {schema}, this release reads {SCHEMA}: upgrade, or run a night anew"
         )
-    return msgspec.msgpack.decode(stored, type=Models, dec_hook=_to_array)
+    return _decoder.decode(stored)
 
 
 def _from_array(value: Any) -> Any:
@@ -39,3 +39,8 @@ def _from_array(value: Any) -> Any:
 def _to_array(kind: type, value: Any) -> Array:
     dtype, shape, data = value
     return np.frombuffer(data, dtype=dtype).reshape(shape)
+
+
+# Made once, here: msgspec 0.22 crashes where two threads are the first to ask for the same type.
+_version = msgspec.msgpack.Decoder(_Versioned)
+_decoder = msgspec.msgpack.Decoder(Models, dec_hook=_to_array)
