@@ -8,6 +8,7 @@ from jobs.stopping import stop_flag
 from lambda_arch.config import load_config
 from lambda_arch.session import spark_session
 from streaming.pipeline import archive, run_queries
+from streaming.triggers import Triggers
 
 
 def main() -> None:
@@ -16,7 +17,7 @@ def main() -> None:
     stopped = stop_flag()
     config = load_config()
     spark = spark_session(config, "archive", config.spark.master, config.archive.driver_memory)
-    run_queries(archive(spark, config, run_id="archive"), stopped)
+    run_queries(archive(spark, config, run_id="archive"), stopped, Triggers(None))
     spark.stop()
 
 

@@ -9,10 +9,11 @@ from jobs.stopping import stop_flag
 from lambda_arch.config import load_config
 from lambda_arch.records import UnknownSchemaError
 from lambda_arch.session import spark_session
-from lambda_arch.store import StoreError
+from lambda_arch.store import Store, StoreError
 from streaming.announcer import AnnounceError
 from streaming.pipeline import microbatch, realtime, run_queries
 from streaming.silent import Silent
+from streaming.triggers import Triggers
 
 
 def main() -> None:
@@ -21,11 +22,12 @@ def main() -> None:
     stopped = stop_flag()
     config = load_config()
     spark = spark_session(config, "speed", config.speed.master, config.speed.driver_memory)
+    triggers = Triggers(Store(config.store.url, config.store.ttl_days))
     try:
         if config.speed.mode == "realtime":
-            run_queries(realtime(spark, config), stopped)
+            run_queries(realtime(spark, config), stopped, triggers)
         else:
-            run_queries(microbatch(spark, config), stopped, Silent(config, stopped).walk)
+            run_queries(microbatch(spark, config), stopped, triggers, Silent(config, stopped).walk)
     except (StoreError, UnknownSchemaError, AnnounceError) as error:
         sys.exit(f"run_speed: {error}")
     spark.stop()

@@ -4,7 +4,7 @@ The public contract; any client may read the records as JSON. `la:{u:ID}:g:N` an
 says of a user or title; `la:{u:ID}:s`, `la:{t:ID}:s`: what the speed layer says; `la:gen`: the pointer; `la:numbers`:
 the horizon of each generation's number; `la:model:N`, `la:fidelity:N`, `la:report:N`; `la:clock`; `la:night`: the night
 that runs; `la:rescored`: which partitions were scored anew in which epoch;
-`la:scorer:ID`: how a scorer stands.
+`la:scorer:ID`, `la:query:NAME`: how a scorer, or a query of the speed layer, stands.
 """
 
 from __future__ import annotations
@@ -67,6 +67,11 @@ def report_key(generation: int) -> str:
 def scorer_key(scorer: str) -> str:
     """What a scorer told of itself last; gone seconds after its death. `*` for all."""
     return f"la:scorer:{scorer}"
+
+
+def query_key(query: str) -> str:
+    """What a query of the speed layer told of its last trigger; gone seconds after its end. `*` for all."""
+    return f"la:query:{query}"
 
 
 def generations_of(stored: Mapping[bytes, bytes]) -> Generations:

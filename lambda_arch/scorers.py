@@ -1,13 +1,13 @@
-"""What scorers note in the store of themselves: how they stand, and whose silent entities they scored anew."""
+"""What scorers and queries note in the store of themselves: how they stand, and whose entities were scored anew."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lambda_arch.keys import RESCORED_KEY, scorer_key
+from lambda_arch.keys import RESCORED_KEY, query_key, scorer_key
 from lambda_arch.store import Store
 
-SECONDS = 20  # after which a scorer that tells nothing more is forgotten
+SECONDS = 20  # after which one that tells nothing more is forgotten
 
 
 def put_scorer(store: Store, scorer: str, report: bytes) -> None:
@@ -17,8 +17,17 @@ def put_scorer(store: Store, scorer: str, report: bytes) -> None:
 
 def scorers(store: Store) -> list[bytes]:
     """What each living scorer told of itself last, by name."""
-    keys = sorted(store.redis.scan_iter(match=scorer_key("*"), count=1000))
-    return [told for told in (store.redis.mget(keys) if keys else []) if told]
+    return _told(store, scorer_key("*"))
+
+
+def put_query(store: Store, query: str, trigger: bytes) -> None:
+    """Write what a query of the speed layer tells of its last trigger (JSON)."""
+    store.redis.set(query_key(query), trigger, ex=SECONDS)
+
+
+def queries(store: Store) -> list[bytes]:
+    """What each living query told of its last trigger, by name."""
+    return _told(store, query_key("*"))
 
 
 def rescored(store: Store) -> dict[str, int]:
@@ -29,3 +38,8 @@ def rescored(store: Store) -> dict[str, int]:
 def note_rescored(store: Store, partitions: Iterable[str], epoch: int) -> None:
     """Note that the entities of partitions are all of an epoch."""
     store.redis.hset(RESCORED_KEY, mapping=dict.fromkeys(partitions, epoch))
+
+
+def _told(store: Store, pattern: str) -> list[bytes]:
+    keys = sorted(store.redis.scan_iter(match=pattern, count=1000))
+    return [told for told in (store.redis.mget(keys) if keys else []) if told]

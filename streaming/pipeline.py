@@ -13,6 +13,7 @@ from functools import cache
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from lambda_arch.config import Config
@@ -22,11 +23,14 @@ from lambda_arch.store import Store
 from streaming.announcer import Announcer
 from streaming.apply import Applier
 from streaming.gate import as_rejects, gated_events, gated_posts
+from streaming.outcome import Applied
 from streaming.quarantine import LARGEST_BYTES, Quarantine
 from streaming.source import raw_records, rejected_records
+from streaming.triggers import APPLIED, Triggers
 
 POLL_SECONDS = 0.5
 COLUMNS = ("topic", "key", "value", "headers")
+COUNTED = ("quarantined", "records", "written", "conflicts", "refused", "applied", "duplicates", "late")
 
 
 def realtime(spark: SparkSession, config: Config) -> list[StreamingQuery]:
@@ -50,7 +54,8 @@ def realtime(spark: SparkSession, config: Config) -> list[StreamingQuery]:
 def microbatch(spark: SparkSession, config: Config) -> list[StreamingQuery]:
     """One micro-batch query per topic that applies what it gated."""
     return [
-        gated.mapInArrow(applied(config), "records bigint")
+        gated.mapInArrow(applied(config), ", ".join(f"{name} bigint" for name in COUNTED))
+        .observe(APPLIED, *(F.sum(name).alias(name) for name in COUNTED))
         .writeStream.format("noop")
         .option("checkpointLocation", f"{config.paths.checkpoints}/microbatch-{topic}")
         .queryName(f"speed-{topic}")
@@ -77,15 +82,19 @@ def archive(spark: SparkSession, config: Config, run_id: str) -> list[StreamingQ
 
 
 def run_queries(
-    queries: Sequence[StreamingQuery], stopped: threading.Event, meanwhile: Callable[[float], object] | None = None
+    queries: Sequence[StreamingQuery],
+    stopped: threading.Event,
+    triggers: Triggers,
+    meanwhile: Callable[[float], object] | None = None,
 ) -> None:
-    """Until stopped, do something else for so many seconds, or wait; then stop the queries.
+    """Until stopped, tell of triggers and do something else for so many seconds, or wait; then stop the queries.
 
     Raises RuntimeError where a query ended by itself.
     """
     spend = meanwhile or stopped.wait
     while not stopped.is_set():
         spend(POLL_SECONDS)
+        triggers.tell(queries)
         for query in queries:
             if not query.isActive:
                 raise RuntimeError(f"query {query.name} ended: {query.exception()}")
@@ -94,7 +103,7 @@ def run_queries(
 
 
 def applied(config: Config) -> ArrowFunction:
-    """Gated rows -> the store, on the executors; one row per Arrow batch: how many records it had."""
+    """Gated rows -> the store, on the executors; one row per Arrow batch: how many records it had, and what of them."""
 
     settings, topics = config.model_dump_json(), config.kafka.topics
 
@@ -105,11 +114,19 @@ def applied(config: Config) -> ArrowFunction:
             done = applier.apply([value for topic, _, value, _ in rows if topic == topics.gated])
             announcer.announce([*done.predictions, *done.repeated])
             quarantine.send((key, value, headers) for topic, key, value, headers in rows if topic == topics.quarantine)
-            yield pa.RecordBatch.from_pydict({"records": [len(rows)]})
+            yield pa.RecordBatch.from_pydict(counted(done, len(rows)))
         quarantine.flush()
         announcer.flush()
 
     return apply_batches
+
+
+def counted(done: Applied, rows: int) -> dict[str, list[int]]:
+    """The columns COUNTED of a batch of so many rows, gated and rejected ones."""
+    counts = done.counts
+    of_calls = (done.records, done.written, done.conflicts, done.refused)
+    values = (rows - done.records, *of_calls, counts.applied, counts.duplicates, counts.late)
+    return {name: [value] for name, value in zip(COUNTED, values, strict=True)}
 
 
 @cache

@@ -35,11 +35,12 @@ from lambda_arch.keys import speed_key
 from lambda_arch.lake import BRONZE
 from lambda_arch.models import Models
 from lambda_arch.records import USE_CASES
-from lambda_arch.scorers import rescored
+from lambda_arch.scorers import queries, rescored
 from lambda_arch.store import Store
 from lambda_arch.tiles import MILLION, Event, Tile, merge_tiles, unit_tile
 from streaming.produce import Record, produce
 from streaming.state import decode_state
+from streaming.triggers import Trigger
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark]
 SEED, EVENTS, POSTS, HUGE = 20160102, 600, 60, 1_500_000
@@ -178,9 +179,23 @@ def test_micro_batches_give_the_same_store_and_score_silent_entities_anew(
         assert content(store) == content(speed.store)
         assert accounted(config, store) == speed.total
         assert size(config, config.kafka.topics.gated) == 0
+        until(lambda: counted(store) == {"speed-events", "speed-posts"})
         publish_next(store, small_models)
         until(lambda: {record["generation"] for record in said(store)} == {small_models.generation + 1})
         assert rescored(store) == {"0/1": 2}, "all were walked in the second epoch"
+
+
+def counted(store: Store) -> set[str]:
+    """The queries that tell of a last trigger in which every record is accounted for."""
+    told = [msgspec.json.decode(found, type=Trigger) for found in queries(store)]
+    whole = ("applied", "duplicates", "late")
+    return {
+        trigger.query
+        for trigger in told
+        if trigger.counts["records"] == sum(trigger.counts[name] for name in whole)
+        and trigger.rows == trigger.counts["records"] + trigger.counts["quarantined"] > 0
+        and trigger.milliseconds["triggerExecution"] > 0
+    }
 
 
 def publish_next(store: Store, models: Models) -> None:

@@ -1,0 +1,106 @@
+"""What Spark's progress of a query says, and when it is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from redis import ConnectionError as StoreAway
+from structlog.testing import capture_logs
+
+from streaming.triggers import TELL_SECONDS, Trigger, Triggers, trigger_of
+
+PROGRESS: dict[str, Any] = {
+    "name": "speed-events", "batchId": 7, "timestamp": "2016-01-02T03:04:05.678Z", "numInputRows": 40,
+    "processedRowsPerSecond": 123.456, "durationMs": {"addBatch": 90, "triggerExecution": 120},
+    "sources": [{"endOffset": {"events": {"0": 10, "1": 30}}, "latestOffset": {"events": {"0": 10, "1": 33}}}],
+    "observedMetrics": {"applied": {"records": 40, "late": None}},
+}  # fmt: skip
+TRIGGER = Trigger(
+    query="speed-events", batch=7, at="2016-01-02T03:04:05.678Z", rows=40, per_second=123.5,
+    milliseconds={"addBatch": 90, "triggerExecution": 120}, lag={"events/0": 0, "events/1": 3},
+    counts={"records": 40, "late": 0},
+)  # fmt: skip
+
+
+def test_a_trigger_has_rows_lag_by_partition_counts_and_where_the_time_went() -> None:
+    assert trigger_of(PROGRESS) == TRIGGER
+
+
+def test_offsets_may_be_json_in_json() -> None:
+    [source] = PROGRESS["sources"]
+    told = {**PROGRESS, "sources": [{name: json.dumps(offsets) for name, offsets in source.items()}]}
+    assert trigger_of(told).lag == TRIGGER.lag
+
+
+@pytest.mark.parametrize("missing", ["durationMs", "processedRowsPerSecond", "numInputRows", "observedMetrics"])
+def test_what_spark_leaves_out_is_naught(missing: str) -> None:
+    assert trigger_of({name: value for name, value in PROGRESS.items() if name != missing}).query == "speed-events"
+
+
+def test_a_source_without_offsets_has_no_lag() -> None:
+    assert trigger_of({**PROGRESS, "sources": [{"endOffset": None, "latestOffset": None}]}).lag == {}
+
+
+class Query:
+    """A query with the progress that a test sets; None before the first trigger."""
+
+    def __init__(self, progress: dict[str, Any] | None) -> None:
+        self.progress = progress
+
+    @property
+    def lastProgress(self) -> Query | None:  # Spark's name
+        return self if self.progress else None
+
+    @property
+    def json(self) -> str:
+        return json.dumps(self.progress)
+
+
+class Redis:
+    """What was set, unless it is away."""
+
+    def __init__(self) -> None:
+        self.stored: list[tuple[str, bytes]] = []
+        self.away = False
+
+    @property
+    def redis(self) -> Redis:
+        return self
+
+    def set(self, key: str, value: bytes, ex: int) -> None:
+        assert ex > TELL_SECONDS, "a query that lives is not forgotten between two tellings"
+        if self.away:
+            raise StoreAway("gone")
+        self.stored.append((key, value))
+
+
+def told(triggers: Triggers, *queries: Query) -> list[str]:
+    with capture_logs() as lines:
+        triggers.tell(queries)  # type: ignore[arg-type]
+    return [line["event"] for line in lines]
+
+
+def test_a_trigger_is_logged_once_and_kept_in_the_store_as_long_as_its_query_lives() -> None:
+    now, store, query = [0.0], Redis(), Query(PROGRESS)
+    triggers = Triggers(store, lambda: now[0])  # type: ignore[arg-type]
+    assert told(triggers, query, Query(None)) == ["trigger"]
+    assert told(triggers, query) == [], "it is not time yet"
+    now[0] += TELL_SECONDS
+    assert told(triggers, query) == []
+    assert [msgspec.json.decode(value, type=Trigger) for _, value in store.stored] == [TRIGGER, TRIGGER]
+    now[0] += TELL_SECONDS
+    query.progress = {**PROGRESS, "batchId": 8}
+    assert told(triggers, query) == ["trigger"]
+
+
+def test_a_store_that_is_away_is_said_and_does_not_stop_the_queries() -> None:
+    store = Redis()
+    store.away = True
+    assert told(Triggers(store, lambda: 0.0), Query(PROGRESS)) == ["trigger", "store away, not reported"]  # type: ignore[arg-type]
+
+
+def test_without_a_store_there_is_the_log() -> None:
+    assert told(Triggers(None, lambda: 0.0), Query(PROGRESS)) == ["trigger"]
