@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,14 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 VAR = Path(__file__).parents[1] / "var"
+# Hundreds of tiny plans: compiling them costs more than it saves. The quick compiler alone is given 48 MB for its code,
+# which a single night can fill: it compiles no more then, or Java gives up.
+QUICK = {
+    "spark.driver.extraJavaOptions": "-Xss8m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+}
 HORIZON = parse_rfc3339("2016-01-02T00:00:00Z")
 
 
@@ -91,11 +100,5 @@ def lake(spark: SparkSession, config: Config) -> Lake:
 def config_below(folder: Path) -> Config:
     """The defaults, with state in the folder and the jars of the repository."""
     paths = {"VAR": VAR, "LAKE": folder / "lake", "CHECKPOINTS": folder / "checkpoints"}
-    # Hundreds of tiny plans: compiling them well costs more than it saves. The quick compiler alone is given 48 MB for
-    # its code, which a single night can fill: it compiles no more then, or Java gives up.
-    quick = (
-        "{spark.driver.extraJavaOptions: -Xss8m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "
-        "-XX:ReservedCodeCacheSize=256m}"
-    )
     environ = {f"LAMBDA_ARCH__PATHS__{name}": str(path) for name, path in paths.items()}
-    return load_config({**environ, "LAMBDA_ARCH__SPARK__CONF": quick})
+    return load_config({**environ, "LAMBDA_ARCH__SPARK__CONF": json.dumps(QUICK)})

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 from audience import OPEN_GATE, Audience, archive, settle_reference
-from conftest import VAR
+from conftest import QUICK, VAR
 from pyspark.sql import SparkSession
 
 from lambda_arch.clock import rfc3339
@@ -44,13 +44,6 @@ SMALLEST = {
     "MLFLOW__TRACKING_URI": "''",
     "SPARK__DRIVER_MEMORY": "1g",
     "SPARK__SHUFFLE_PARTITIONS": "1",
-}
-# Hundreds of tiny plans: compiling them costs more than it saves.
-QUICK = {
-    "spark.driver.extraJavaOptions": "-Xss8m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.adaptive.enabled": "false",
 }
 
 
