@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from batch.conform import conform_bronze
 from batch.customers.usefulness import FeatureRow, feature_rows
-from batch.feelings.sentiment import POST_TILES, post_tiles, title_days
+from batch.feelings.sentiment import POST_TILES, post_tiles, title_tiles
 from batch.intake import Source, sources
 from batch.judgement.backtest import backtest
 from batch.judgement.evidence import Evidence
@@ -156,8 +156,8 @@ def score(known: Known, models: Models, config: Config) -> DataFrame:
     scoring = Scoring(models, "batch", known.horizon, wall_now(), config.batch.top_n)
     users = known.profiles.mapInArrow(scored_users(scoring), SCORED)
     posts = known.posts.select("title_id", "event_time", "text")
-    days = title_days(posts.mapInArrow(post_tiles(models.sentiment), POST_TILES))
-    return users.unionByName(days.mapInArrow(scored_titles(scoring), SCORED))
+    tiles = title_tiles(posts.mapInArrow(post_tiles(models.sentiment), POST_TILES))
+    return users.unionByName(tiles.mapInArrow(scored_titles(scoring), SCORED))
 
 
 class Stages:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import accumulate
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from pyspark.sql import functions as F
 
 from batch.wire import Wire, replacing
 from lambda_arch.config import Store as StoreSettings
-from lambda_arch.posts import PostTile, merge_post_tiles
+from lambda_arch.posts import SPANS, Felt, PostProfile, PostTile
 from lambda_arch.predictions import Scoring, predict_title, predict_users
 from lambda_arch.profile_rows import profiles_of
 from lambda_arch.records import USE_CASES, Prediction, encode
@@ -46,17 +47,14 @@ def scored_users(scoring: Scoring) -> ArrowFunction:
 
 
 def scored_titles(scoring: Scoring) -> ArrowFunction:
-    """(title_id, days of post tiles) -> (entity, profile, records): what the generation says of each title."""
+    """(title_id, tiles of posts) -> (entity, profile, records): what the generation says of each title."""
 
     def scored(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             titles = batch.column("title_id").to_pylist()
-            days = [{day.pop("day"): PostTile(**day) for day in row} for row in batch.column("days").to_pylist()]
-            records = [
-                predict_title(title, merge_post_tiles(by_day.values()), scoring)
-                for title, by_day in zip(titles, days, strict=True)
-            ]
-            yield _scored([f"t:{title}" for title in titles], days, records)
+            profiles = [_post_profile(row) for row in batch.column("tiles").to_pylist()]
+            records = [predict_title(title, profile, scoring) for title, profile in zip(titles, profiles, strict=True)]
+            yield _scored([f"t:{title}" for title in titles], profiles, records)
 
     return scored
 
@@ -148,6 +146,17 @@ def _records(records: pa.ListArray) -> dict[str, pa.Array]:
 def _fields(row: dict[str, object]) -> dict[str, bytes]:
     records = {said["use_case"]: said["record"].encode() for said in row["records"]}  # type: ignore[attr-defined]
     return {"profile": bytes(row["profile"]), **records}  # type: ignore[call-overload]
+
+
+def _post_profile(tiles: Iterable[Mapping[str, Any]]) -> PostProfile:
+    spans: dict[str, dict[int, Felt]] = {span: {} for span in SPANS}
+    lifetime = PostTile()
+    for tile in tiles:
+        if tile["span"] in spans:
+            spans[tile["span"]][tile["number"]] = Felt(tile["posts"], tile["positive"])
+        else:
+            lifetime = PostTile(*(tile[name] for name in PostTile.__struct_fields__))
+    return PostProfile(lifetime, **spans)
 
 
 def _scored(entities: list[str], profiles: Sequence[object], records: list[list[Prediction]]) -> pa.RecordBatch:

@@ -1,5 +1,6 @@
 """What the product is measured by: `quality` on real data, `bench` for speed and size, both against rivals.
 
-`rows` is what every measurement gives, `ground` what it may stand on; each `quality_*` and `bench_*` module has a
-function `rows(ground)`, and `suite` runs those that are there.
+`planted` has the posts that forecasts are measured on, whose truth is known. `rows` is what every measurement gives,
+`ground` what it may stand on; each `quality_*` and `bench_*` module has a function `rows(ground)`, and `suite` runs
+those that are there.
 """

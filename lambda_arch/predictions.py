@@ -9,7 +9,8 @@ import msgspec
 
 from lambda_arch.clock import rfc3339
 from lambda_arch.models import ChurnModel, Models, SegmentModel
-from lambda_arch.posts import PostTile
+from lambda_arch.outlook import outlook
+from lambda_arch.posts import PostProfile
 from lambda_arch.records import Layer, Prediction, UseCase
 from lambda_arch.scoring import churn_probability, nearest_segment, top_titles_many, watch_next, wilson
 from lambda_arch.tiles import Profile
@@ -46,17 +47,19 @@ def predict_each(users: Sequence[tuple[str, Profile, int]], scoring: Scoring) ->
     ]
 
 
-def predict_title(title_id: str, tile: PostTile, scoring: Scoring) -> list[Prediction]:
-    """The audience's feeling about a title: share of positive posts with its 95 % interval."""
+def predict_title(title_id: str, profile: PostProfile, scoring: Scoring) -> list[Prediction]:
+    """The audience's feeling about a title, and where it is headed; the same for the same posts in either layer."""
     model = scoring.models.sentiment
+    tile = profile.lifetime
     if model is None or tile.posts == 0:
         return []
-    value = sentiment_value(tile)
+    value = sentiment_value(profile) | outlook(profile, model.positive_share)
     return [_record(f"t:{title_id}", "sentiment", model, value, rfc3339(tile.last or 0), tile.posts, scoring)]
 
 
-def sentiment_value(tile: PostTile) -> dict[str, Any]:
-    """The value of a sentiment record."""
+def sentiment_value(profile: PostProfile) -> dict[str, Any]:
+    """What the audience feels: the share of positive posts with its 95 % interval."""
+    tile = profile.lifetime
     low, high = wilson(tile.positive, tile.posts)
     share = tile.positive / tile.posts if tile.posts else 0.5
     return {"positive": round(share, 6), "low": round(low, 6), "high": round(high, 6), "posts": tile.posts}

@@ -58,10 +58,19 @@ def _text(value: Any) -> str:
         more = ["…"] if len(value) > _SHOWN else []
         return "\n".join([*(_entry(entry) for entry in value[:_SHOWN]), *more])
     if isinstance(value, dict) and "title_id" not in value:
-        return "\n".join(f"{escape(name)} {_text(part)}" for name, part in value.items())
+        return "\n".join(f"{escape(name)} {_part(part)}" for name, part in value.items())
     return "" if value is None else _entry(value)
 
 
+def _part(part: Any) -> str:
+    # Each title has a line; counts and figures share theirs.
+    has_titles = isinstance(part, list) and any(isinstance(entry, dict | str) for entry in part)
+    return _text(part) if has_titles else _entry(part)
+
+
 def _entry(entry: Any) -> str:
-    is_item = isinstance(entry, dict) and "title_id" in entry
-    return escape(f"{entry['title_id']} {entry.get('name') or ''}".strip() if is_item else str(entry))
+    if not isinstance(entry, dict):
+        return escape(str(entry))
+    if "title_id" in entry:
+        return escape(f"{entry['title_id']} {entry.get('name') or ''}".strip())
+    return escape(", ".join(f"{name} {part}" for name, part in entry.items()))

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from lambda_arch.models import Models
-from lambda_arch.posts import PostTile
+from lambda_arch.posts import PostProfile
 from lambda_arch.predictions import churn_value, segment_value, sentiment_value
 from lambda_arch.records import UseCase
 
@@ -76,7 +76,7 @@ def _base_rate(models: Models) -> Fallback:
 
 
 def _neutral(models: Models) -> Fallback:
-    nobody = sentiment_value(PostTile())
+    nobody = sentiment_value(PostProfile())
     model = models.sentiment
     if model is None:
         return Fallback(nobody, "neutral", 0)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lambda_arch.models import Models
 from lambda_arch.records import UseCase
+
+Direction = Literal["rising", "falling", "steady"]
+Counted = tuple[int, int]
 
 
 class Value(BaseModel):
@@ -75,13 +78,64 @@ class Churn(Value):
     cutoff: float | None
 
 
+class Trend(Value):
+    """By how much the share of positive posts moves in a week, with its 95 % interval; steady where that is unsure."""
+
+    direction: Direction
+    slope: float = Field(ge=-1, le=1)
+    low: float
+    high: float
+
+
+class Pace(Value):
+    """Posts of the newest day, how many are usual in as long a time, and the difference in standard errors."""
+
+    direction: Direction
+    posts: int = Field(ge=0)
+    usual: float
+    score: float
+
+
+class Windows(Value):
+    """(posts, positive ones) of the hour, day, week and 28 days that end with the newest post."""
+
+    hour: Counted
+    day: Counted
+    week: Counted
+    month: Counted
+
+
+class Expected(Value):
+    """The share of positive posts to expect, with its 95 % interval."""
+
+    share: float = Field(ge=0, le=1)
+    low: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+
+
+class Forecast(Value):
+    """What to expect a day and a week after the newest post."""
+
+    day: Expected
+    week: Expected
+
+
 class Sentiment(Value):
-    """The share of positive posts with its 95 % interval, and how many posts there were."""
+    """The share of positive posts with its 95 % interval, and how many posts there were; all as of the newest of them.
+
+    The rest is null where there was none, and in records of the release before; `trend` also while all posts are of one
+    day, `pace` without a day of posts before the newest. `days` has (posts, positive ones) by UTC day, newest first.
+    """
 
     positive: float = Field(ge=0, le=1)
     low: float = Field(ge=0, le=1)
     high: float = Field(ge=0, le=1)
     posts: int = Field(ge=0)
+    windows: Windows | None = None
+    days: list[Counted] | None = None
+    trend: Trend | None = None
+    forecast: Forecast | None = None
+    pace: Pace | None = None
 
 
 _STORED: dict[UseCase, type[Value]] = {

@@ -16,7 +16,7 @@ from lambda_arch.clock import wall_now
 from lambda_arch.commits import Commit, CommitResult, StoredEntity
 from lambda_arch.keys import Generations
 from lambda_arch.models import Models
-from lambda_arch.posts import Post, PostTile, merge_post_tiles
+from lambda_arch.posts import Post, PostProfile, decode_post_profile, merge_post_profiles, post_profile
 from lambda_arch.predictions import Scoring, predict_each, predict_title
 from lambda_arch.records import Prediction
 from lambda_arch.scoring import post_tile
@@ -27,7 +27,6 @@ from streaming.state import Horizons, State, absorbed, decode_state, has_replays
 
 _record = msgspec.json.Decoder(Event | Post)
 _profile = msgspec.msgpack.Decoder(Profile)
-_post_days = msgspec.msgpack.Decoder(dict[int, PostTile])
 
 Records = Sequence[Event | Post]
 
@@ -164,14 +163,14 @@ class Applier:
         return merge_profiles(known, fresh, self._history_limit)
 
     def _title_commit(self, entity: str, posts: Sequence[Post], stored: StoredEntity) -> Commit | None:
-        before = decode_state(stored.state, PostTile)
-        state = absorbed(before, posts, self._horizons(), self._unit_post_tile, merge_post_tiles)
+        before = decode_state(stored.state, PostProfile)
+        state = absorbed(before, posts, self._horizons(), self._unit_post, merge_post_profiles)
         if state is None:
             return None
-        known = _post_days.decode(stored.profile) if stored.profile else {}
-        tile = merge_post_tiles([*known.values(), *since(state, self._models.horizon).values()])
-        records = predict_title(entity[2:], tile, self._scoring(tile.last))
-        return self._write(entity, stored, state, records)
+        known = decode_post_profile(stored.profile)
+        profile = merge_post_profiles([known, *since(state, self._models.horizon).values()])
+        scoring = self._scoring(profile.lifetime.last)
+        return self._write(entity, stored, state, predict_title(entity[2:], profile, scoring))
 
     def _write(self, entity: str, stored: StoredEntity, state: State[Any], records: list[Prediction]) -> Commit:
         return Commit(entity, stored.version, self._generations.epoch, msgspec.msgpack.encode(state), records)
@@ -188,8 +187,8 @@ class Applier:
     def _unit_tile(self, event: Event) -> Tile:
         return unit_tile(event, self._models.genres)
 
-    def _unit_post_tile(self, post: Post) -> PostTile:
-        return post_tile(self._models.sentiment, post.event_time, post.text)
+    def _unit_post(self, post: Post) -> PostProfile:
+        return post_profile(post_tile(self._models.sentiment, post.event_time, post.text))
 
     def _merge(self, tiles: Iterable[Tile]) -> Tile:
         return merge_tiles(tiles, self._history_limit)

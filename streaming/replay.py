@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 from lambda_arch.clock import rfc3339
 from lambda_arch.config import Config
 from lambda_arch.lake import BRONZE, Lake
-from lambda_arch.posts import PostTile
+from lambda_arch.posts import PostProfile
 from lambda_arch.records import TITLE_USE_CASES, UnknownSchemaError, UseCase
 from lambda_arch.schemas import COORDINATES, ArrowFunction, Transform
 from lambda_arch.store import STORE_ERRORS, Store, StoreError
@@ -156,7 +156,7 @@ def _refuse_gaps(before: DataFrame, store: Store) -> None:
 def _behind(last: list[Row], store: Store) -> list[Row]:
     stored = store.read_entities([row.entity for row in last], 0)
     states = [
-        decode_state(entity.state, PostTile if row.entity.startswith("t:") else Tile)
+        decode_state(entity.state, PostProfile if row.entity.startswith("t:") else Tile)
         for row, entity in zip(last, stored, strict=True)
     ]
     fences = [state.fences.get(f"{row.topic}/{row.partition}", -1) for row, state in zip(last, states, strict=True)]

@@ -9,12 +9,14 @@ import msgspec
 import numpy as np
 
 from lambda_arch.clock import day_of
-from lambda_arch.posts import Post, PostTile
+from lambda_arch.posts import Post, PostProfile, PostTile, profile_of_days
 from lambda_arch.records import UnknownSchemaError
 from lambda_arch.tiles import Event, Tile
 
-SCHEMA = 1
-TileT = TypeVar("TileT", bound=Tile | PostTile)
+SCHEMA = 2
+# Tiles of posts were by day alone: such a state is read, and written as one of this release.
+DAYS_ALONE = 1
+TileT = TypeVar("TileT", bound=Tile | PostProfile)
 RecordT = TypeVar("RecordT", bound=Event | Post)
 
 
@@ -67,17 +69,22 @@ _version = msgspec.msgpack.Decoder(_Versioned)
 _account = msgspec.msgpack.Decoder(_Account)
 _decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {
     kind: msgspec.msgpack.Decoder(State[kind])  # type: ignore[valid-type]
-    for kind in (Tile, PostTile)
+    for kind in (Tile, PostProfile)
 }
+_days_alone = msgspec.msgpack.Decoder(State[PostTile])  # type: ignore[type-var]
 
 
 def decode_state(stored: bytes | None, tile: type[TileT]) -> State[TileT]:
-    """The state of stored msgpack, empty where there is none; raises UnknownSchemaError for another release's."""
+    """The state of stored msgpack, empty where there is none; that of the release before is brought up to date.
+
+    Raises UnknownSchemaError for any other release's.
+    """
     if stored is None:
         return State()
-    _check_schema(stored)
+    if _known_schema(stored) == DAYS_ALONE and tile is PostProfile:
+        return _by_day_alone(stored)
     state: State[TileT] = _decoders[tile].decode(stored)
-    return state
+    return msgspec.structs.replace(state, schema=SCHEMA)
 
 
 def counts_of(stored: bytes) -> Counts:
@@ -89,15 +96,17 @@ def has_replays(stored: bytes | None, records: Iterable[Event | Post]) -> bool:
     """Whether the stored state has seen some of the records by their coordinates; raises UnknownSchemaError."""
     if stored is None:
         return False
-    _check_schema(stored)
+    _known_schema(stored)
     fences = _account.decode(stored).fences
     return any(record.offset <= fences.get(_source(record), -1) for record in records)
 
 
-def _check_schema(stored: bytes) -> None:
+def _known_schema(stored: bytes) -> int:
     schema = _version.decode(stored).schema
-    if schema != SCHEMA:
-        raise UnknownSchemaError(f"state of schema {schema}, this release reads {SCHEMA}: upgrade first")
+    if schema not in (DAYS_ALONE, SCHEMA):
+        known = f"{DAYS_ALONE} and {SCHEMA}"
+        raise UnknownSchemaError(f"state of schema {schema}, this release reads {known}: upgrade first")
+    return schema
 
 
 def _source(record: Event | Post) -> str:
@@ -143,6 +152,12 @@ def absorbed(
 def since(state: State[TileT], horizon: int) -> dict[int, TileT]:
     """The state's tiles at or after a horizon on a tile edge."""
     return {day: tile for day, tile in state.tiles.items() if day >= day_of(horizon)}
+
+
+def _by_day_alone(stored: bytes) -> State[Any]:
+    state: State[Any] = _days_alone.decode(stored)
+    tiles = {day: profile_of_days({day: tile}) for day, tile in state.tiles.items()}
+    return msgspec.structs.replace(state, schema=SCHEMA, tiles=tiles)
 
 
 def _ids_by_day(state: State[TileT], first: int) -> dict[int, set[int]]:

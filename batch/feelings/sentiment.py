@@ -1,23 +1,25 @@
-"""Sentiment: a linear classifier of labelled posts; every post scored and summed per title and day."""
+"""Sentiment: a linear classifier of labelled posts; every post scored, and summed per title by day, hour and minute."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from batch.feelings.classifiers import fitted, read_out
-from lambda_arch.clock import day_of, micros
+from lambda_arch.clock import micros
 from lambda_arch.models import SentimentModel
-from lambda_arch.posts import FEELINGS, POSITIVE
+from lambda_arch.posts import FEELINGS, POSITIVE, SPANS
 from lambda_arch.recipes import Sentiment
 from lambda_arch.schemas import ArrowFunction
 from lambda_arch.scoring import post_tile
 from lambda_arch.text import tokens
 
-POST_TILES = "title_id string, day bigint, posts bigint, positive bigint, score bigint, first bigint, last bigint"
+POST_TILES = "title_id string, posts bigint, positive bigint, score bigint, first bigint, last bigint"
+# The tile of all of a title's posts, beside those of SPANS.
+LIFETIME = "lifetime"
 
 
 def labelled_posts(posts: DataFrame, labels: DataFrame) -> DataFrame:
@@ -77,26 +79,38 @@ def post_tiles(model: SentimentModel | None) -> ArrowFunction:
                 time = micros(post["event_time"])
                 tile = post_tile(model, time, post["text"])
                 rows.append({
-                    "title_id": post["title_id"], "day": day_of(time), "posts": tile.posts,
-                    "positive": tile.positive, "score": tile.score, "first": tile.first, "last": tile.last,
+                    "title_id": post["title_id"], "posts": tile.posts, "positive": tile.positive,
+                    "score": tile.score, "first": tile.first, "last": tile.last,
                 })  # fmt: skip
             yield pa.RecordBatch.from_pylist(rows, _TILES)
 
     return scored
 
 
-def title_days(tiles: DataFrame) -> DataFrame:
-    """Unit tiles -> (title_id, days): each title's tiles by day."""
-    by_day = tiles.groupBy("title_id", "day").agg(
+def title_tiles(units: DataFrame) -> DataFrame:
+    """Unit tiles -> (title_id, tiles): each title's tile of LIFETIME, and those that its profile keeps of SPANS."""
+    spanned = units.select("*", F.explode(_spans()).alias("of")).select("title_id", "of.*", *_LONGS)
+    summed = spanned.groupBy("title_id", "span", "kept", "number").agg(
         *[F.sum(name).alias(name) for name in ("posts", "positive", "score")],
         F.min("first").alias("first"),
         F.max("last").alias("last"),
     )
-    day = F.struct("day", "posts", "positive", "score", "first", "last")
-    return by_day.groupBy("title_id").agg(F.sort_array(F.collect_list(day)).alias("days"))
+    newest = F.max("number").over(Window.partitionBy("title_id", "span"))
+    kept = summed.withColumn("newest", newest).where("number > newest - kept")
+    tile = F.struct("span", "number", *_LONGS)
+    return kept.groupBy("title_id").agg(F.sort_array(F.collect_list(tile)).alias("tiles"))
 
 
-_LONGS = ("day", "posts", "positive", "score", "first", "last")
+def _spans() -> Column:
+    """Of which tiles a unit tile is a part: span, the tile's number in it, and how many of them are kept."""
+    rows = [("0L", LIFETIME, 1), *((f"`last` div {span.width}", name, span.kept) for name, span in SPANS.items())]
+    return F.array(*[
+        F.struct(F.expr(number).alias("number"), F.lit(name).alias("span"), F.lit(kept).alias("kept"))
+        for number, name, kept in rows
+    ])  # fmt: skip
+
+
+_LONGS = ("posts", "positive", "score", "first", "last")
 _TILES = pa.schema([("title_id", pa.string()), *((name, pa.int64()) for name in _LONGS)])
 _DOCUMENTS = pa.schema(
     {"post_id": pa.string(), "title_id": pa.string(), "label": pa.float64(), "tokens": pa.list_(pa.string())}

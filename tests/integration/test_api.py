@@ -39,8 +39,21 @@ VALUES: dict[str, dict[str, Any]] = {
     },
     "segment": {"segment": 0, "name": "casual", "distance": 0.5},
     "churn": {"probability": 0.31, "at_risk": False, "cutoff": 0.4},
-    "sentiment": {"positive": 0.75, "low": 0.3, "high": 0.95, "posts": 4, "trend": "up"},
+    "sentiment": {
+        "positive": 0.75,
+        "low": 0.3,
+        "high": 0.95,
+        "posts": 4,
+        "days": [[4, 3]],
+        "pace": None,
+        "windows": {"hour": [1, 1], "day": [4, 3], "week": [4, 3], "month": [4, 3]},
+        "trend": {"direction": "steady", "slope": 0.1, "low": -0.2, "high": 0.4},
+        "forecast": {name: {"share": 0.7, "low": 0.2, "high": 0.9} for name in ("day", "week")},
+        "mood": "of a newer release",
+    },
 }
+# Of a title without a post, and in records of the release before.
+UNTOLD = dict.fromkeys(("windows", "days", "trend", "forecast", "pace"))
 FIDELITY = FidelityTable(2, {
     "churn": {"batch": {"2-4": Measure(-0.5, 0.01, 99)}, "speed": {"2-4": Measure(-0.4, 0.01, 99)}},
     "recommend": {"batch": {"2-4": Measure(0.2, 0.01, 99)}, "speed": {"2-4": Measure(0.1, 0.01, 99)}},
@@ -171,6 +184,13 @@ def test_segment_and_sentiment(filled: Store, serve: Serve) -> None:
     assert (sentiment["value"], sentiment["layer"]) == (VALUES["sentiment"], "speed")
 
 
+def test_of_a_record_of_the_release_before_what_it_lacks_is_null(filled: Store, serve: Serve) -> None:
+    share = {name: VALUES["sentiment"][name] for name in ("positive", "low", "high", "posts")}
+    filled.redis.hset("la:{t:a}:s", "sentiment", encode(record("sentiment", "t:a", "speed", value=share)))
+    reply = ok(serve(), "/v1/titles/a/sentiment")
+    assert (reply["value"], reply["layer"]) == (share | UNTOLD, "speed")
+
+
 def test_layers_shows_what_is_stored_beside_the_answers(filled: Store, serve: Serve) -> None:
     filled.redis.hset("la:{u:42}:s", "segment", b'{"schema": 9}')
     filled.redis.hset("la:{u:42}:g:2", "segment", b"broken")
@@ -193,7 +213,7 @@ def test_nobody_gets_an_empty_answer_or_a_404(filled: Store, serve: Serve) -> No
     titles = [item["title_id"] for item in replies[0]["value"]["items"]]
     assert (titles, replies[0]["model"]) == (["c", "a", "b", "d", "e"], "popular")
     assert (replies[1]["value"]["name"], replies[2]["value"]["probability"]) == ("regular", 0.27)
-    assert replies[3]["value"] == {"positive": 0.6, "low": 0.0, "high": 1.0, "posts": 0}
+    assert replies[3]["value"] == {"positive": 0.6, "low": 0.0, "high": 1.0, "posts": 0, **UNTOLD}
     assert (replies[0]["as_of"], replies[0]["age_seconds"]) == (rfc3339(HORIZON), 5 * 3600.0)
 
 
@@ -379,7 +399,9 @@ def test_the_console_shows_both_layers_and_the_reason(filled: Store, server: Sto
 
 
 def test_the_console_knows_titles(filled: Store, server: StoreServer) -> None:
-    assert "0.75" in ask_console(server, "title", "a").stdout
+    shown = ask_console(server, "title", "a").stdout
+    for text in ("0.75", "direction steady", "week share 0.7, low", "day [4, 3]"):
+        assert text in shown
 
 
 def test_the_console_names_a_store_that_is_away(server: StoreServer) -> None:

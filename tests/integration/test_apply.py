@@ -15,7 +15,7 @@ from lambda_arch.clock import DAY, day_of, rfc3339
 from lambda_arch.commits import Commit, CommitResult
 from lambda_arch.fidelity import FidelityTable
 from lambda_arch.models import Models
-from lambda_arch.posts import Post
+from lambda_arch.posts import Post, PostTile
 from lambda_arch.predictions import Scoring, predict_user
 from lambda_arch.scoring import wilson
 from lambda_arch.store import Store, StoreError
@@ -373,8 +373,41 @@ def test_a_titles_share_of_positive_posts_is_the_count_by_hand(store: Store, sma
     applier(store).apply(encoded([post(n, small_models.horizon + n, text) for n, text in enumerate(texts)]))
     said = records(store, "t:a")["sentiment"]
     low, high = (round(bound, 6) for bound in wilson(2, 6))
-    assert said.value == {"positive": round(2 / 6, 6), "low": low, "high": high, "posts": 6}
+    share = {"positive": round(2 / 6, 6), "low": low, "high": high, "posts": 6}
+    assert {name: said.value[name] for name in share} == share
+    assert said.value["windows"] == {window: [6, 2] for window in ("hour", "day", "week", "month")}
+    assert said.value["days"] == [[6, 2], *[[0, 0]] * 13]
     assert (said.evidence, said.as_of) == (6, rfc3339(small_models.horizon + 5))
+
+
+def stored_by_the_release_before(store: Store, time: int) -> None:
+    """Of a title: the night's two posts and the stream's one, by day alone."""
+    nights = {day_of(time) - 1: PostTile(2, 1, 1_000_000, time - DAY, time - DAY + 1)}
+    days = {day_of(time): PostTile(1, 1, 700_000, time, time)}
+    state = [1, days, {day_of(time): (0).to_bytes(8, "little")}, {"posts/0": 0}, Counts(applied=1)]
+    store.publish(2, [("t:a", {"profile": msgspec.msgpack.encode(nights)})])
+    before = store.read_entities(["t:a"], 2)[0]
+    [kept] = store.commit([Commit("t:a", before.version, 1, msgspec.msgpack.encode(state), [])])
+    assert kept.written
+
+
+def test_what_the_release_before_stored_of_a_title_is_counted_on(store: Store, small_models: Models) -> None:
+    published(store, small_models)
+    time = small_models.horizon
+    stored_by_the_release_before(store, time)
+    applier(store).apply(encoded([post(0, time, "good"), post(1, time + 1, "good")]))
+    said = records(store, "t:a")["sentiment"]
+    assert (said.evidence, said.value["positive"], counts(store)) == (4, 0.75, Counts(applied=2))
+
+
+def test_what_the_release_before_stored_of_a_silent_title_is_scored_anew(store: Store, small_models: Models) -> None:
+    published(store, small_models)
+    stored_by_the_release_before(store, small_models.horizon)
+    published(store, msgspec.structs.replace(small_models, generation=3))
+    assert applier(store).rescore(["t:a"]).written == 1
+    said = records(store, "t:a")["sentiment"]
+    assert (said.generation, said.evidence, said.value["days"][0]) == (3, 1, [1, 1])
+    assert msgspec.msgpack.decode(content(store)["t:a"].state)[0] == 2
 
 
 def test_a_gated_record_that_is_none_stops_before_anything_is_written(store: Store, small_models: Models) -> None:

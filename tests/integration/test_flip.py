@@ -20,7 +20,7 @@ from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable
 from lambda_arch.generations import roll_back
 from lambda_arch.models import Models
-from lambda_arch.posts import Post, PostTile, merge_post_tiles
+from lambda_arch.posts import Post, PostProfile, merge_post_profiles, post_profile
 from lambda_arch.predictions import Scoring, predict_title, predict_user
 from lambda_arch.reads import AsyncStore
 from lambda_arch.records import TITLE_USE_CASES, USER_USE_CASES, Layer, Prediction, UseCase, encode
@@ -98,24 +98,23 @@ class Audience:
         rows = []
         for entity in self.entities():
             known = self._known(entity, models, before=models.horizon)
-            profile = known if isinstance(known, Profile) else {day_of(models.horizon) - 1: known}
             said = {record.use_case: encode(record) for record in self.says(entity, models, "batch")}
-            rows.append((entity, {"profile": msgspec.msgpack.encode(profile), **said}))
+            rows.append((entity, {"profile": msgspec.msgpack.encode(known), **said}))
         return rows
 
     def says(self, entity: str, models: Models, layer: Layer) -> list[Prediction]:
         known = self._known(entity, models, before=models.horizon if layer == "batch" else None)
-        last = known.lifetime.last if isinstance(known, Profile) else known.last
-        scoring = Scoring(models, layer, max(models.horizon, last or 0), 0, self._top_n)
+        scoring = Scoring(models, layer, max(models.horizon, known.lifetime.last or 0), 0, self._top_n)
         if isinstance(known, Profile):
             return predict_user(entity[2:], known, scoring)
         return predict_title(entity[2:], known, scoring)
 
-    def _known(self, entity: str, models: Models, before: int | None) -> Profile | PostTile:
+    def _known(self, entity: str, models: Models, before: int | None) -> Profile | PostProfile:
         if entity.startswith("t:"):
             # What a post felt is said once, by the models of its time: here the same ones for all.
             posts = [post for post in self._posts[entity] if before is None or post.event_time < before]
-            return merge_post_tiles(post_tile(self._models.sentiment, post.event_time, post.text) for post in posts)
+            tiles = [post_tile(self._models.sentiment, post.event_time, post.text) for post in posts]
+            return merge_post_profiles(map(post_profile, tiles))
         events = [record for record in self._users[entity] if before is None or record.event_time < before]
         days: dict[int, list[Tile]] = {}
         for record in events:

@@ -40,7 +40,7 @@ from lambda_arch.keys import Generations
 from lambda_arch.lake import BACKTESTS, EVENTS, GENERATIONS, POSTS, PREDICTIONS, TABLES, Lake, Table
 from lambda_arch.model_bytes import decode_models, encode_models
 from lambda_arch.models import ChurnModel, Models
-from lambda_arch.posts import PostTile
+from lambda_arch.posts import PostProfile
 from lambda_arch.recipes import Bar
 from lambda_arch.records import USE_CASES
 from lambda_arch.schemas import Transform
@@ -187,7 +187,7 @@ def test_every_user_with_an_event_has_a_profile_and_every_title_with_a_post(plac
         if entity.startswith("u:"):
             assert msgspec.msgpack.decode(profile, type=Profile).lifetime.events() > 0
         else:
-            assert msgspec.msgpack.decode(profile, type=dict[int, PostTile])
+            assert msgspec.msgpack.decode(profile, type=PostProfile).lifetime.posts > 0
 
 
 def test_every_use_case_that_an_entity_s_events_allow_has_a_record(first: Night) -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_arch.clock import rfc3339
+from lambda_arch.clock import DAY, HOUR, MINUTE, parse_rfc3339, rfc3339
 from lambda_arch.models import Models
-from lambda_arch.posts import PostTile
+from lambda_arch.posts import Felt, PostProfile, PostTile, merge_post_profiles, post_profile, unit_post_tile
 from lambda_arch.predictions import Scoring, predict_title, predict_user
 from lambda_arch.records import USE_CASES, Layer, Prediction, UnknownSchemaError, decode, encode, order
 from lambda_arch.tiles import MILLION, Account, Profile, Seen, Tile
@@ -20,11 +20,15 @@ from serving.arbiter import Candidates, Rejection
 from serving.stored import candidates
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "prediction.json"
+GOLDEN_SENTIMENT = GOLDEN.with_name("sentiment.json")
 CHURN = Prediction(
     use_case="churn", entity="u:42", value={"probability": 0.31, "at_risk": False, "cutoff": 0.5}, layer="speed",
     model="logistic", model_version=6, as_of="2016-01-02T03:04:05.000006Z", evidence=17, generation=7,
     written_at="2016-01-02T03:04:05.123456Z",
 )  # fmt: skip
+
+HORIZON = parse_rfc3339("2016-01-02T00:00:00Z")  # of small_models
+POSTS = PostProfile(PostTile(4, 3, 0, 1, 2), {0: Felt(4, 3)}, {0: Felt(4, 3)}, {0: Felt(4, 3)})
 
 made = st.builds(
     Prediction,
@@ -40,6 +44,17 @@ def test_encoding_is_the_public_contract() -> None:
 
 def test_the_stored_example_still_reads() -> None:
     assert decode(GOLDEN.read_bytes()) == CHURN
+
+
+def test_a_title_s_record_is_the_public_contract(small_models: Models) -> None:
+    """Ten days of posts, three a day, more and more of them positive; then an hour of thirty."""
+    ages = [*(day * DAY + hour * HOUR for day in range(1, 11) for hour in (1, 2, 3)), *range(0, HOUR, 2 * MINUTE)]
+    tiles = [
+        unit_post_tile(HORIZON + DAY - 1 - age, age < 6 * DAY or age % (2 * DAY) < DAY, 0.75) for age in ages
+    ]  # fmt: skip
+    scoring = Scoring(small_models, "speed", HORIZON, written_at=HORIZON + DAY, top_n=2)
+    [said] = predict_title("a", merge_post_profiles(map(post_profile, tiles)), scoring)
+    assert json.loads(encode(said)) == json.loads(GOLDEN_SENTIMENT.read_text(encoding="utf-8"))
 
 
 @given(made)
@@ -111,7 +126,7 @@ def test_what_the_layers_write_is_what_serving_reads(small_models: Models, layer
     scoring = Scoring(small_models, layer, now=2, written_at=3, top_n=2)
     account = Account(1, 1, {"tenure": "12"})
     tile = Tile({"view": 1, "account": 1}, first=1, last=2, account=account, history=(Seen(2, 2, "a", MILLION),))
-    written = predict_user("42", Profile(tile), scoring) + predict_title("a", PostTile(4, 3, 0, 1, 2), scoring)
+    written = predict_user("42", Profile(tile), scoring) + predict_title("a", POSTS, scoring)
     assert [record.use_case for record in written] == list(USE_CASES)
     for record in written:
         pair = (encode(record), None) if layer == "batch" else (None, encode(record))

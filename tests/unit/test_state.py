@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_arch.clock import DAY
-from lambda_arch.posts import Post, PostTile, merge_post_tiles, unit_post_tile
+from lambda_arch.posts import Post, PostProfile, PostTile, merge_post_profiles, post_profile, unit_post_tile
 from lambda_arch.records import UnknownSchemaError
 from lambda_arch.tiles import Event, Tile, merge_tiles, unit_tile
 from streaming.state import Counts, Horizons, State, absorbed, counts_of, decode_state, since
@@ -161,21 +161,45 @@ def test_partitions_in_any_interleaving_give_the_same_state(delivery: tuple[list
     assert msgspec.msgpack.encode(after(EMPTY, by_partition)) == msgspec.msgpack.encode(after(EMPTY, log))
 
 
-def _unit_post_tile(post: Post) -> PostTile:
-    return unit_post_tile(post.event_time, True, 0.9)
+def unit_post(post: Post) -> PostProfile:
+    return post_profile(unit_post_tile(post.event_time, True, 0.9))
+
+
+def post(offset: int, id_hash: int) -> Post:
+    return Post("posts", 0, offset, f"p{id_hash}", id_hash, "t", 10 * DAY + id_hash, "")
 
 
 def test_posts_enter_the_same_way() -> None:
-    posts = [Post("posts", 0, n, f"p{n}", n % 2, "t", 10 * DAY + n % 2, "") for n in range(3)]
-    state = absorbed(
-        State(), posts, HORIZONS, lambda post: unit_post_tile(post.event_time, True, 0.9), merge_post_tiles
-    )
+    state = absorbed(State(), [post(n, n % 2) for n in range(3)], HORIZONS, unit_post, merge_post_profiles)
     assert state is not None
-    assert (state.counts, state.tiles[10].posts) == (Counts(applied=2, duplicates=1), 2)
-    assert decode_state(msgspec.msgpack.encode(state), PostTile) == state
+    assert (state.counts, state.tiles[10].lifetime.posts) == (Counts(applied=2, duplicates=1), 2)
+    assert decode_state(msgspec.msgpack.encode(state), PostProfile) == state
 
 
-@pytest.mark.parametrize("stored", [[2], [2, {}, b"", {}], [0, "anything"]], ids=["newer", "other fields", "older"])
+IDS, FENCES = {10: b"\0" * 8}, {"posts/0": 7}
+
+
+def test_a_titles_state_of_the_release_before_is_read_and_goes_on_exactly_by_day() -> None:
+    days = {10: PostTile(1, 1, 900_000, 10 * DAY, 10 * DAY)}
+    before = decode_state(msgspec.msgpack.encode([1, days, IDS, FENCES, Counts(1)]), PostProfile)
+    again, fresh = post(8, 0), post(9, 1)
+    state = absorbed(before, [post(7, 3), again, fresh], HORIZONS, unit_post, merge_post_profiles)
+    whole = absorbed(State(), [post(7, 0), again, fresh], HORIZONS, unit_post, merge_post_profiles)
+    assert state is not None
+    assert whole is not None
+    assert (state.schema, state.ids, state.counts) == (2, whole.ids, whole.counts)
+    assert state.tiles[10].lifetime == whole.tiles[10].lifetime
+    assert state.tiles[10].days == whole.tiles[10].days
+    assert state.tiles[10].hours[240].posts == 1
+
+
+def test_a_users_state_of_the_release_before_is_read_as_it_is() -> None:
+    state = after(EMPTY, [event(0)])
+    stored = msgspec.msgpack.encode(msgspec.structs.replace(state, schema=1))
+    assert decode_state(stored, Tile) == state
+
+
+@pytest.mark.parametrize("stored", [[3], [3, {}, b"", {}], [0, "anything"]], ids=["newer", "other fields", "older"])
 def test_a_state_of_another_schema_is_refused(stored: list[Any]) -> None:
     with pytest.raises(UnknownSchemaError, match="upgrade"):
         decode_state(msgspec.msgpack.encode(stored), Tile)
