@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from normal_equations import normal_equations
 
 from lambda_arch.model_bytes import decode_models, encode_models
 from lambda_arch.models import FoldIn, Models, RecommendModel
@@ -27,21 +28,6 @@ def model(titles: int, rank: int, seed: int = 1) -> RecommendModel:
     factors = np.random.default_rng(seed).normal(size=(titles, rank)).astype(np.float32)
     names = [f"t{number}" for number in range(titles)]
     return RecommendModel("als", 1, names, factors, HOW, [])
-
-
-def normal_equations(als: RecommendModel, strengths: dict[int, float]) -> np.ndarray:
-    """Hu, Koren, Volinsky's dense form, written out: every title has a confidence and a preference.
-
-    `strengths` by row, newest first.
-    """
-    titles, rank = als.factors.shape
-    y = als.factors.astype(np.float64)
-    recency = {row: HOW.floor + HOW.gain * math.exp(-place / HOW.memory) for place, row in enumerate(strengths)}
-    weight = {row: strength * recency[row] for row, strength in strengths.items()}
-    confidence = np.diag([1 + HOW.alpha * weight.get(row, 0.0) for row in range(titles)])
-    preference = np.array([1.0 if row in strengths else 0.0 for row in range(titles)])
-    left = y.T @ confidence @ y + HOW.reg * min(1, len(strengths) / HOW.few) * np.eye(rank)
-    return np.asarray(np.linalg.inv(left) @ y.T @ confidence @ preference)
 
 
 @given(st.dictionaries(st.integers(0, 19), st.floats(0.05, 5), min_size=1, max_size=12), st.integers(1, 8))
