@@ -20,6 +20,8 @@ def consumer_settings(bootstrap: str, group: str) -> dict[str, object]:
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
         "fetch.wait.max.ms": 5,
+        # A topic's new partitions are read from then on; the default is five minutes.
+        "topic.metadata.refresh.interval.ms": 10_000,
         # A killed scorer's partitions wait so long for another; the default is 45 s, a broker takes no less than 6.
         "session.timeout.ms": 6000,
         "heartbeat.interval.ms": 2000,

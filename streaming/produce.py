@@ -20,6 +20,8 @@ SETTINGS = {
     # One millisecond: without it thousands of requests a second wait in line, with more each record does.
     "linger.ms": 1,
     "compression.type": "none",
+    # How large a record may be is for the broker to say.
+    "message.max.bytes": 16 * 1024 * 1024,
     "message.timeout.ms": 30_000,
 }
 FULL_QUEUE_SECONDS = 0.1

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from confluent_kafka import Consumer, Message, TopicPartition
-from store_content import counts
+from kafka.admin import KafkaAdminClient, NewPartitions
+from store_content import Content, content, counts
 
 from demo.poison import Poison, poison
 from deploy import servers
@@ -24,6 +25,7 @@ from lambda_arch.models import Models
 from lambda_arch.posts import Post
 from lambda_arch.store import Store
 from lambda_arch.tiles import Event
+from streaming.apply import Applier
 from streaming.produce import Record
 from streaming.scorer import GROUP
 
@@ -55,6 +57,16 @@ def published(config: Config, models: Models) -> Store:
     store.put_models(models, FidelityTable(models.generation, {}))
     store.flip(models.generation, models.horizon)
     return store
+
+
+def undisturbed(config: Config, models: Models, gated: Sequence[bytes]) -> Content:
+    """What one applier makes of gated records in their order, in a database of its own."""
+    url = config.store.url.removesuffix("/0") + "/1"
+    beside = config.model_copy(update={"store": config.store.model_copy(update={"url": url})})
+    Store(url, 1).redis.flushdb()
+    store = published(beside, models)
+    Applier(store, config.features.history_limit, config.batch.top_n).apply(gated)
+    return content(store)
 
 
 def events(seed: int, count: int, horizon: int) -> list[Record]:
@@ -134,6 +146,13 @@ def size(config: Config, topic: str) -> int:
         return sum(_ends(consumer, topic).values())
     finally:
         consumer.close()
+
+
+def add_partitions(config: Config, topic: str, count: int) -> None:
+    """The topic has so many from then on; keys are spread anew by clients that have heard of it."""
+    admin = KafkaAdminClient(bootstrap_servers=config.kafka.bootstrap)
+    admin.create_partitions({topic: NewPartitions(total_count=count)})
+    admin.close()
 
 
 def lag(config: Config) -> int:

@@ -34,6 +34,6 @@ def records(store: Store, entity: str) -> dict[str, Prediction]:
     return {name: msgspec.structs.replace(decode(said), written_at="") for name, said in stored if said}
 
 
-def counts(store: Store) -> Counts:
-    """The sum over all states."""
-    return sum((counts_of(state) for _, state in store.speed_states()), Counts())
+def counts(store: Store, prefix: str = "") -> Counts:
+    """The sum over all states, or those of entities that begin so."""
+    return sum((counts_of(state) for entity, state in store.speed_states() if entity.startswith(prefix)), Counts())

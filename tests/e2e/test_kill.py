@@ -17,21 +17,20 @@ from speed_stack import (
     lag,
     messages,
     posts,
-    published,
     rejects,
     size,
     source,
     speed_config,
     speed_stack,
+    undisturbed,
     until,
 )
-from store_content import Content, content, counts
+from store_content import content, counts
 
 from deploy import servers
 from lambda_arch.config import Config
 from lambda_arch.models import Models
 from lambda_arch.store import Store
-from streaming.apply import Applier
 from streaming.produce import ProduceReport, Record, produce
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark, pytest.mark.e2e]
@@ -119,12 +118,3 @@ def state_of(config: Config, program: str) -> str:
 
 def pid_of(config: Config, program: str) -> int:
     return next(found.pid for found in servers.status(config) if found.name == program)
-
-
-def undisturbed(config: Config, models: Models, gated: list[bytes]) -> Content:
-    """What one applier makes of the gated records, each once, in a database of its own."""
-    url = config.store.url.removesuffix("/0") + "/1"
-    beside = config.model_copy(update={"store": config.store.model_copy(update={"url": url})})
-    store = published(beside, models)
-    Applier(store, config.features.history_limit, config.batch.top_n).apply(gated)
-    return content(store)

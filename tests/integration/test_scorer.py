@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import urllib.request
 from collections import Counter
@@ -14,15 +15,17 @@ import msgspec
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from scorers import broker_and_store, encoded, heard, process, said, send, threads
-from speed_stack import lag, messages, published, size, until
-from store_content import counts, records
+from speed_stack import add_partitions, lag, messages, published, size, undisturbed, until
+from store_content import content, counts, records
 from store_server import free_port
 from typer.testing import CliRunner
 
 from deploy.topics import create_topics
 from jobs.cli import app
+from lambda_arch.clock import DAY, wall_now
 from lambda_arch.config import Config
 from lambda_arch.models import Models
+from lambda_arch.records import decode
 from lambda_arch.scorers import note_rescored, scorers
 from lambda_arch.store import Store
 from lambda_arch.tiles import Event
@@ -106,6 +109,51 @@ def test_a_replay_beside_a_duplicate_is_announced_though_nothing_in_the_records_
         until(lambda: lag(config) == 0)
     assert heard(config) == said(store)
     assert set(heard(config)) == {"recommend:u:0", "segment:u:0"}
+
+
+def test_topic_gated_gains_partitions_with_a_backlog_and_nothing_that_is_overtaken_is_lost(
+    config: Config, small_models: Models
+) -> None:
+    """Everybody's later records come by another partition than the earlier ones, and are as soon at hand."""
+    store, log = walked(published(config, small_models), config), views(8000, small_models.horizon, 40)
+    send(config, encoded(log[:4000]))
+    add_partitions(config, config.kafka.topics.gated, 6)
+    send(config, encoded(log[4000:]))
+    with threads(config, 2):
+        until(lambda: lag(config) == 0)
+    assert counts(store) == Counts(applied=8000)
+    assert content(store) == undisturbed(config, small_models, [value for _, value in encoded(log)])
+
+
+def test_topic_gated_gains_partitions_while_scorers_run_and_they_read_all_of_them(
+    config: Config, small_models: Models
+) -> None:
+    store, log = walked(published(config, small_models), config), views(4000, small_models.horizon, 40)
+    with threads(config, 2):
+        send(config, encoded(log[:2000]))
+        until(lambda: counts(store).applied == 2000)
+        add_partitions(config, config.kafka.topics.gated, 6)
+        send(config, encoded(log[2000:]))
+        until(lambda: counts(store).applied >= 4000)
+        until(lambda: lag(config) == 0)
+    assert counts(store) == Counts(applied=4000)
+    assert {message.partition() for message in messages(config, config.kafka.topics.gated)} == set(range(6))
+
+
+def test_a_wall_clock_that_jumps_changes_when_a_record_was_written_and_nothing_else(
+    config: Config, small_models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance, store = random.Random(7), walked(published(config, small_models), config)
+    for reader in ("streaming.apply", "streaming.scorer", "streaming.meter"):
+        monkeypatch.setattr(f"{reader}.wall_now", lambda: wall_now() + chance.randrange(-400, 400) * DAY)
+    config = config.model_copy(update={"speed": config.speed.model_copy(update={"scorer_batch": 7})})
+    log = views(400, small_models.horizon)
+    send(config, encoded(log))
+    with threads(config):
+        until(lambda: lag(config) == 0)
+    assert counts(store) == Counts(applied=400)
+    assert content(store) == undisturbed(config, small_models, [value for _, value in encoded(log)])
+    assert len({decode(stored).written_at[:10] for stored in said(store).values()}) > 1
 
 
 def test_entities_are_walked_in_the_partitions_to_which_their_events_go(config: Config) -> None:

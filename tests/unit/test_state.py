@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -50,7 +51,18 @@ EMPTY: State[Tile] = State()
     [
         pytest.param([event(0), event(1)], Counts(applied=2), [10], id="new events of one day are applied"),
         pytest.param([event(0), event(0)], Counts(applied=1), [10], id="an offset comes twice and counts once"),
-        pytest.param([event(5), event(4)], Counts(applied=1), [10], id="an offset behind the fence is a replay"),
+        pytest.param([event(5), event(4)], Counts(applied=2), [10], id="an offset that was overtaken counts"),
+        pytest.param(
+            [event(5), event(4), event(4), event(5)], Counts(applied=2), [10],
+            id="an offset that was overtaken comes twice and counts once",
+        ),
+        pytest.param(
+            [event(5), event(4, id_hash=5)], Counts(applied=1), [10], id="behind the fence a known id is a replay"
+        ),
+        pytest.param(
+            [event(5), event(4, day=7)], Counts(applied=1), [10],
+            id="behind the fence what is too old to have left a trace is a replay",
+        ),
         pytest.param([event(0), event(0, partition=1)], Counts(applied=2), [10], id="each partition has its fence"),
         pytest.param([event(0, id_hash=7), event(1, id_hash=7)], Counts(1, 1), [10], id="an id again is a duplicate"),
         pytest.param(
@@ -78,7 +90,7 @@ def test_every_source_coordinate_counts_once(records: list[Event], counts: Count
 
 def test_only_replays_leave_no_state_to_write() -> None:
     state = after(EMPTY, [event(0), event(3)])
-    assert absorbed(state, [event(0), event(1), event(3)], HORIZONS, unit, merge) is None
+    assert absorbed(state, [event(0), event(3), event(0)], HORIZONS, unit, merge) is None
 
 
 def test_without_records_what_lies_before_the_oldest_horizon_is_dropped_and_nothing_else() -> None:
@@ -152,6 +164,17 @@ def test_any_batches_with_replays_give_the_state_of_one_batch(delivery: tuple[li
     assert msgspec.msgpack.encode(state) == msgspec.msgpack.encode(after(EMPTY, log))
     counts = state.counts
     assert counts.applied + counts.duplicates + counts.late == len(log)
+
+
+@given(deliveries(), st.randoms(use_true_random=False))
+def test_records_in_any_order_lose_nothing(
+    delivery: tuple[list[Event], list[list[Event]]], chance: random.Random
+) -> None:
+    log, _ = delivery
+    shuffled = chance.sample(log, len(log))
+    state, wanted = after(EMPTY, shuffled), after(EMPTY, log)
+    assert (state.tiles, state.ids, state.fences) == (wanted.tiles, wanted.ids, wanted.fences)
+    assert state.counts.applied == wanted.counts.applied
 
 
 @given(deliveries())
