@@ -97,8 +97,10 @@ def feeling_probabilities(model: SentimentModel, text: str) -> NDArray[np.float6
 
 def token_probabilities(model: SentimentModel, found: Iterable[str]) -> NDArray[np.float64]:
     """The same of a text's tokens."""
-    rows = [model.row[token] for token in found if token in model.row]
-    scores = model.weights[rows].sum(axis=0)
+    known = model.row
+    rows = [known[token] for token in found if token in known]
+    # Numpy's functions, for a text's few numbers, by the shortest way: the usual ones take half as long again.
+    scores = np.add.reduce(model.weights.take(rows, axis=0), axis=0)
     if model.idf is not None:
         # A token that every post has weighs nothing: a text of such alone has no length.
         scores /= np.linalg.norm(model.idf[rows]) or 1.0
@@ -130,8 +132,8 @@ def wilson(positive: int, total: int) -> tuple[float, float]:
 
 def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Exponentials as shares of their sum along the last axis, without overflow."""
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=np.float64)
+    powers = np.exp(scores - np.maximum.reduce(scores, axis=-1, keepdims=True))
+    return np.asarray(powers / np.add.reduce(powers, axis=-1, keepdims=True), dtype=np.float64)
 
 
 def sigmoid(log_odds: float) -> float:

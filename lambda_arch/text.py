@@ -48,7 +48,7 @@ def tokens(text: str, buckets: int = 0) -> list[str]:
     cannot outgrow memory, at the price of collisions.
     """
     unigrams = words(text)
-    grams = unigrams + [f"{left} {right}" for left, right in pairwise(unigrams)]
+    grams = [*unigrams, *map(" ".join, pairwise(unigrams))]
     return list(dict.fromkeys(_hashed(grams, buckets) if buckets else grams))
 
 
