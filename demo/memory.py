@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import psutil
 
@@ -39,12 +40,16 @@ class PeakMemory:
 
     def _sample(self) -> None:
         while not self._stop.wait(EVERY_SECONDS):
-            roots = [psutil.Process(), *_alive(self._others())]
-            family = {process.pid: process for root in roots for process in _with_children(root)}
-            self.bytes = max(self.bytes, sum(_size(process) for process in family.values()))
+            self.bytes = max(self.bytes, memory_of([os.getpid(), *self._others()]))
 
 
-def _alive(pids: list[int]) -> list[psutil.Process]:
+def memory_of(pids: Iterable[int]) -> int:
+    """Bytes of these processes and their children now, each process once; what is gone has none."""
+    family = {process.pid: process for root in _alive(pids) for process in _with_children(root)}
+    return sum(_size(process) for process in family.values())
+
+
+def _alive(pids: Iterable[int]) -> list[psutil.Process]:
     return [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
 
 
