@@ -34,7 +34,7 @@ from streaming.state import Counts, counts_of
 EVENTS, ROUNDS, SCORERS = 1_000_000, 3, 2
 FEWER, FEWER_ROUNDS = 200_000, 3
 SEED = 20160101
-START_SECONDS, PATIENCE_SECONDS, POLL_SECONDS = 180.0, 1800.0, 0.1
+START_SECONDS, PATIENCE_SECONDS, POLL_SECONDS = 600.0, 1800.0, 0.1
 
 
 class Generation(NamedTuple):
@@ -107,13 +107,14 @@ def _drained(config: Config, names: list[str], count: int) -> Drained:
     with ThreadPoolExecutor(1) as pool, Progress(config) as progress:
         begun = pool.submit(_until, lambda: store.event_now() > 0, START_SECONDS)
         servers.start(config, names)
+        began = begun.result()
         with Memory(config, names) as memory:
             ended = _until(lambda: progress.standing() == (count, count), PATIENCE_SECONDS)
     # After the end: reading all states takes the store's time.
     counts = sum((counts_of(state) for _, state in store.speed_states()), Counts())
     if counts != Counts(applied=count):
         raise ValueError(f"the store has {counts}, {count} events were sent")
-    return Drained(ended - begun.result(), memory)
+    return Drained(ended - began, memory)
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> float:
