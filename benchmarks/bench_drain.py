@@ -8,26 +8,17 @@ and hardly any solve can be shared. From one scorer to two without the gate: wha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import msgspec
-import numpy as np
-
 from benchmarks.backlog import Progress, gated, raw, send, views
-from benchmarks.bench_apply import HORIZON, USERS, models_of, profile
 from benchmarks.ground import Ground
 from benchmarks.memory import Memory
 from benchmarks.rows import Row, at_least, at_most, reported
+from benchmarks.service import USERS, service
 from deploy import servers
-from deploy.ports import on_free_ports
 from lambda_arch.config import Config
-from lambda_arch.fidelity import FidelityTable
-from lambda_arch.models import Models
 from lambda_arch.store import Store
 from streaming.state import Counts, counts_of
 
@@ -35,13 +26,6 @@ EVENTS, ROUNDS, SCORERS = 1_000_000, 3, 2
 FEWER, FEWER_ROUNDS = 200_000, 3
 SEED = 20160101
 START_SECONDS, PATIENCE_SECONDS, POLL_SECONDS = 600.0, 1800.0, 0.1
-
-
-class Generation(NamedTuple):
-    """What a night published: models, and the users' profiles as stored."""
-
-    models: Models
-    profiles: Sequence[bytes]
 
 
 class Drained(NamedTuple):
@@ -53,12 +37,11 @@ class Drained(NamedTuple):
 
 def rows(ground: Ground) -> list[Row]:
     """Events a second, memory of gate and scorers, and what a second scorer gives."""
-    rng = np.random.default_rng(SEED)
-    models = models_of(rng)
-    night = Generation(models, [msgspec.msgpack.encode(profile(rng, models)) for _ in range(USERS)])
-    whole = [_whole(ground, night) for _ in range(ROUNDS)]
+    whole = [_whole(ground, number) for number in range(ROUNDS)]
     memory = [drained.memory for drained in whole]
-    one, two = zip(*[(_scored(ground, night, 1), _scored(ground, night, 2)) for _ in range(FEWER_ROUNDS)], strict=True)
+    one, two = zip(
+        *[(_scored(ground, 1, number), _scored(ground, 2, number)) for number in range(FEWER_ROUNDS)], strict=True
+    )
     size = f"{EVENTS:,} views of {USERS:,} users, gate and {SCORERS} scorers"
     fewer = f"{FEWER:,} gated views, no gate"
     return [
@@ -73,32 +56,16 @@ def rows(ground: Ground) -> list[Row]:
     ]  # fmt: skip
 
 
-def _whole(ground: Ground, night: Generation) -> Drained:
-    with _waiting(ground, night, SCORERS) as config:
+def _whole(ground: Ground, number: int) -> Drained:
+    with service(ground, f"drain-{number}", SEED, [], scorers=SCORERS) as (config, _):
         send(config, config.kafka.topics.events, raw(views(SEED, EVENTS)))
         return _drained(config, ["gate", "scorer"], EVENTS)
 
 
-def _scored(ground: Ground, night: Generation, scorers: int) -> float:
-    with _waiting(ground, night, scorers) as config:
+def _scored(ground: Ground, scorers: int, number: int) -> float:
+    with service(ground, f"scored-{scorers}-{number}", SEED, [], scorers=scorers) as (config, _):
         send(config, config.kafka.topics.gated, gated(views(SEED, FEWER)))
         return _drained(config, ["scorer"], FEWER).seconds
-
-
-@contextmanager
-def _waiting(ground: Ground, night: Generation, scorers: int) -> Iterator[Config]:
-    """A broker without records, and a store with a generation."""
-    jars = ground.config.paths.var / "jars"
-    with TemporaryDirectory(dir=Path(ground.config.paths.lake).parent) as folder:
-        config = on_free_ports(ground.config, Path(folder) / "var")
-        speed = config.speed.model_copy(update={"mode": "realtime", "scorers": scorers})
-        with servers.running(config.model_copy(update={"speed": speed}), ["kafka", "store"], jars) as started:
-            store, generation = Store(started.store.url, started.store.ttl_days), night.models.generation
-            store.publish(generation, ((f"u:{user}", {"profile": own}) for user, own in enumerate(night.profiles)))
-            store.put_models(night.models, FidelityTable(generation, {}))
-            store.flip(generation, HORIZON)
-            store.redis.close()
-            yield started
 
 
 def _drained(config: Config, names: list[str], count: int) -> Drained:

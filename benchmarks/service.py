@@ -36,7 +36,8 @@ def service(ground: Ground, name: str, seed: int, jobs: Sequence[str], **speed: 
     with servers.running(config, ["kafka", "store"], jars=paths.var / "jars"):
         store = Store(config.store.url, config.store.ttl_days)
         publish(store, np.random.default_rng(seed))
-        servers.up(config, jobs)
+        if jobs:
+            servers.up(config, jobs)
         yield config, store
         store.redis.close()
 
