@@ -29,7 +29,7 @@ from lambda_arch.schemas import ArrowFunction
 
 EVENTS, USERS, TITLES, DAYS, START, SEED = 6_000_000, 110_000, 20_000, 90, 1_767_225_600_000, 1
 RANK, ITERATIONS, BEST = 64, 3, 10
-ROUNDS, COMPARED = 3, 1_000
+ROUNDS, COMPARED = 5, 1_000
 LISTS = "user int, titles array<int>, scores array<double>"
 _LISTS = pa.schema([("user", pa.int32()), ("titles", pa.list_(pa.int32())), ("scores", pa.list_(pa.float64()))])
 
