@@ -10,7 +10,7 @@ All structs here are without the collector (`gc=False`): they have no cycles, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -135,21 +135,27 @@ def merge_tiles(tiles: Iterable[Tile], history_limit: int) -> Tile:
             key=lambda account: (account.time, account.event),
             default=None,
         ),
-        history=newest((seen for tile in parts for seen in tile.history), history_limit),
+        history=newest([tile.history for tile in parts if tile.history], history_limit),
     )
 
 
-def newest(seen: Iterable[Seen], limit: int) -> tuple[Seen, ...]:
-    """Each title's newest entry, newest title first, at most `limit`.
+def newest(histories: Sequence[tuple[Seen, ...]], limit: int) -> tuple[Seen, ...]:
+    """Each title's newest entry, newest title first, at most `limit`, of histories that are so each.
 
     Exact under merging: a title cut from one part has `limit` newer ones there, so it is cut from the whole,
     unless the other part has it newer, and then that entry is the one kept.
     """
+    if len(histories) == 2 and histories[1][-1] > histories[0][0]:
+        # What came since on top of what was known, as the stream merges with each event: nothing is to be sorted.
+        known, since = histories
+        again = {entry.title for entry in since}
+        return (*since, *(entry for entry in known if entry.title not in again))[:limit]
     latest: dict[str, Seen] = {}
-    for entry in seen:
-        known = latest.get(entry.title)
-        if known is None or entry > known:
-            latest[entry.title] = entry
+    for history in histories:
+        for entry in history:
+            held = latest.get(entry.title)
+            if held is None or entry > held:
+                latest[entry.title] = entry
     return tuple(sorted(latest.values(), reverse=True)[:limit])
 
 

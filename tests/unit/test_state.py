@@ -206,7 +206,7 @@ def test_a_titles_state_of_the_release_before_is_read_and_goes_on_exactly_by_day
     days = {10: PostTile(1, 1, 900_000, 10 * DAY, 10 * DAY)}
     before = decode_state(msgspec.msgpack.encode([1, days, IDS, FENCES, Counts(1)]), PostProfile)
     again, fresh = post(8, 0), post(9, 1)
-    state = absorbed(before, [post(7, 3), again, fresh], HORIZONS, unit_post, merge_post_profiles)
+    state = absorbed(before, [post(7, 0), again, fresh], HORIZONS, unit_post, merge_post_profiles)
     whole = absorbed(State(), [post(7, 0), again, fresh], HORIZONS, unit_post, merge_post_profiles)
     assert state is not None
     assert whole is not None

@@ -77,8 +77,15 @@ def test_the_empty_profile_is_neutral(some: list[Event]) -> None:
 
 
 def test_history_keeps_each_titles_newest_entry_newest_title_first() -> None:
-    entries = [Seen(1, 1, "a", 10), Seen(3, 1, "b", 10), Seen(2, 9, "a", 5), Seen(2, 7, "c", 1)]
-    assert newest(entries, 2) == (Seen(3, 1, "b", 10), Seen(2, 9, "a", 5))
+    histories = [(Seen(3, 1, "b", 10), Seen(1, 1, "a", 10)), (Seen(2, 9, "a", 5), Seen(2, 7, "c", 1))]
+    assert newest(histories, 2) == newest(histories[::-1], 2) == (Seen(3, 1, "b", 10), Seen(2, 9, "a", 5))
+
+
+def test_what_came_since_lies_on_top_of_the_history_known_before() -> None:
+    known = (Seen(3, 1, "b", 10), Seen(2, 9, "a", 5), Seen(2, 7, "c", 1))
+    since = (Seen(5, 1, "a", 1), Seen(3, 2, "d", 1))
+    assert newest([known, since], 9) == newest([since, known], 9) == (*since, known[0], known[2])
+    assert newest([known, since], 3) == newest([since, known], 3) == (*since, known[0])
 
 
 def test_rolling_windows_end_with_the_day_of_now() -> None:
