@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +70,7 @@ def generate(plan: Plan, folder: Path, lines: bool, progress: Progress) -> Gener
     # Before the first file: a plan that cannot be met leaves nothing behind.
     spans = list(parts(plan, world))
     names = made_names(plan, world.users)
-    tally = _Tally(_zeros(len(EVENT_TYPES)), _zeros(plan.titles), _zeros(plan.titles))
+    tally = _tally(plan)
     with ExitStack() as open_files:
         kinds = {"events": event_lines if lines else None, "posts": post_lines if lines else None}
         files = {
@@ -84,6 +84,19 @@ def generate(plan: Plan, folder: Path, lines: bool, progress: Progress) -> Gener
     return _report(plan, world, folder, tally, sum(f.count for f in files.values()), time.monotonic() - start)
 
 
+def generated_lines(plan: Plan) -> Iterator[str]:
+    """A plan's events and posts as JSON lines for the producer, in the order in which they arrive; no files.
+
+    Raises GenerateError like `generate`.
+    """
+    world = made_world(plan)
+    spans = list(parts(plan, world))
+    names = made_names(plan, world.users)
+    for here, said in _made(plan, world, spans, _tally(plan)):
+        lines = [*event_lines(event_table(names, here)).to_pylist(), *post_lines(post_table(names, said)).to_pylist()]
+        yield from (lines[place] for place in np.argsort(np.concatenate([here.arrival, said.time]), kind="stable"))
+
+
 def _write_events(
     plan: Plan,
     world: World,
@@ -93,15 +106,21 @@ def _write_events(
     tally: _Tally,
     progress: Progress,
 ) -> None:
+    for here, said in _made(plan, world, spans, tally):
+        tally.kinds += np.bincount(here.kind, minlength=len(EVENT_TYPES))
+        files["events"].add(event_table(names, here))
+        _write_posts(said, names, files, tally)
+        progress(len(here))
+
+
+def _made(plan: Plan, world: World, spans: Sequence[Part], tally: _Tally) -> Iterator[tuple[Events, Opinions]]:
+    """Part by part the events that arrive in it, and the posts."""
     held: list[Events] = []
     for part in spans:
         here, later = split(together([*held, _sent(plan, world, part, tally)]), part.until)
         held = [later]
-        tally.kinds += np.bincount(here.kind, minlength=len(EVENT_TYPES))
-        files["events"].add(event_table(names, here))
         first, last = part.posts
-        _write_posts(opinions(plan, world, part.number, part.span, first, last - first), names, files, tally)
-        progress(len(here))
+        yield here, opinions(plan, world, part.number, part.span, first, last - first)
 
 
 def _sent(plan: Plan, world: World, part: Part, tally: _Tally) -> Events:
@@ -119,6 +138,10 @@ def _write_posts(posts: Opinions, names: Names, files: dict[str, Files], tally: 
     tally.positive += np.bincount(posts.title[posts.positive], minlength=len(tally.positive))
     files["posts"].add(post_table(names, posts))
     files["labels"].add(label_table(names, posts))
+
+
+def _tally(plan: Plan) -> _Tally:
+    return _Tally(_zeros(len(EVENT_TYPES)), _zeros(plan.titles), _zeros(plan.titles))
 
 
 def _zeros(size: int) -> Ints:

@@ -24,6 +24,7 @@ from jobs.generations import app as generations
 from jobs.ingest_files import ingest_files
 from jobs.nights import NightError
 from jobs.predict import predict
+from jobs.produce_events import produce_events
 from jobs.quarantine import app as quarantine
 from jobs.rehydrate import rehydrate
 from jobs.replay import replay
@@ -185,6 +186,7 @@ app.command("replay")(replay)
 app.command("rehydrate")(rehydrate)
 app.command("demo")(demo)
 app.command("generate")(generate)
+app.command("produce")(produce_events)
 
 if __name__ == "__main__":
     main()

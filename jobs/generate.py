@@ -31,7 +31,7 @@ def generate(
     duplicates: Annotated[float, typer.Option(help="Share of the events that are sent again.")] = 0.01,
     disorder: Annotated[float, typer.Option(help="Share of the events that others overtake.")] = 0.05,
     late: Annotated[float, typer.Option(help="Share of the events that arrive 1 to 3 days late.")] = 0.01,
-    lines: Annotated[bool, typer.Option("--lines", help="Also JSON lines for jobs/produce_events.py.")] = False,
+    lines: Annotated[bool, typer.Option("--lines", help="Also JSON lines, for produce.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Make events, posts, titles and labels as Parquet with their mappings, and the hidden truth; from a seed."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from lambda_arch.clock import SECOND
 from lambda_arch.config import Topics
 
 SETTINGS = {
@@ -36,11 +37,12 @@ class ProduceError(RuntimeError):
 
 @dataclass(frozen=True)
 class Record:
-    """A record for the topic of that role."""
+    """A record for the topic of that role; `moment`: when its event happened (microseconds), for who paces by it."""
 
     topic: Role
     key: bytes | None
     value: bytes
+    moment: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,17 +54,21 @@ class ProduceReport:
     seconds: float
 
 
-def produce(bootstrap: str, records: Iterable[Record], rate: float | None, topics: Topics) -> ProduceReport:
+def produce(
+    bootstrap: str, records: Iterable[Record], rate: float | None, topics: Topics, speed_up: float | None = None
+) -> ProduceReport:
     """Send the records in order, at most `rate` a second (None: as fast as they go).
 
-    Raises ProduceError unless every one is acknowledged.
+    With `speed_up` each comes so much faster than it happened after the first, by its moment; one without a moment, or
+    that others have overtaken, at once. Raises ProduceError unless every one is acknowledged.
     """
     names: dict[Role, str] = {"events": topics.events, "posts": topics.posts}
     receipts = _Receipts()
     producer = Producer({"bootstrap.servers": bootstrap, "log_level": 0, **SETTINGS})
+    schedule = _Schedule(rate, speed_up)
     start, sent = time.monotonic(), 0
     for record in records:
-        _wait_until(start + sent / rate if rate else start, producer)
+        _wait_until(start + schedule.due(sent, record), producer)
         _send(producer, names[record.topic], record, receipts)
         receipts.check()
         sent += 1
@@ -81,17 +87,34 @@ def read_records(path: Path) -> Iterator[Record]:
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                yield _record(json.loads(line))
+                yield record_of(json.loads(line))
             except (ValueError, KeyError, TypeError) as error:
                 raise ProduceError(f"{path}:{number}: not a record: {error!r}; want topic, key and value") from None
 
 
-def _record(line: dict[str, Any]) -> Record:
+def record_of(line: dict[str, Any]) -> Record:
+    """The record of a line; raises ValueError, KeyError or TypeError for what is none."""
     if line["topic"] not in ("events", "posts"):
         raise ValueError(f"topic {line['topic']!r}: want events or posts")
     raw = b64decode(line["base64"]) if "base64" in line else json.dumps(line["value"], ensure_ascii=False).encode()
     key = line.get("key")
     return Record(line["topic"], None if key is None else str(key).encode(), raw)
+
+
+class _Schedule:
+    """When each record is due."""
+
+    def __init__(self, rate: float | None, speed_up: float | None) -> None:
+        self._rate, self._speed_up = rate, speed_up
+        self._first: int | None = None
+        self._due = 0.0
+
+    def due(self, sent: int, record: Record) -> float:
+        """Seconds after the first of all records, of which `sent` came before this one."""
+        if self._speed_up and record.moment is not None:
+            self._first = record.moment if self._first is None else self._first
+            self._due = max(self._due, (record.moment - self._first) / SECOND / self._speed_up)
+        return max(self._due, sent / self._rate if self._rate else 0.0)
 
 
 class _Receipts:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch.conform import SILVER, checked_records, first_by, quarantine
@@ -58,8 +58,8 @@ def ingest(
     table, key = _TABLES[mapping.target]
     lake.check(table, QUARANTINE)
     say("reading")
-    with _faults_named(lake, paths, mapping):
-        rows = read(lake.spark, paths, mapping).transform(_with_row(mapping)).persist()
+    with faults_named(lake.spark, paths, mapping):
+        rows = read(lake.spark, paths, mapping).transform(with_row(mapping)).persist()
         known = numbering(rows, F.col("taken"), _hash(rows, mapping))
         if not known.files:
             raise IngestError(f"{_named(paths)}: no rows; give files with rows, of format {mapping.format}")
@@ -87,9 +87,14 @@ def mapped(mapping: Mapping, received: int) -> Transform:
         "topic": F.lit(f"file:{mapping.name}"),
         "timestamp": F.timestamp_micros(F.lit(received)),
         "key": F.lit(None).cast("binary"),
-        "value": F.coalesce(F.col(BROKEN).cast("binary"), F.to_json("row", _JSON).cast("binary")),
+        "value": value(),
     }
     return lambda rows: rows.where("taken").withColumns(origin).drop("taken", BROKEN)
+
+
+def value() -> Column:
+    """The bytes of a taken row's record: the JSON of its mapped columns, or its line where that is broken."""
+    return F.coalesce(F.col(BROKEN).cast("binary"), F.to_json("row", _JSON).cast("binary"))
 
 
 def checked_rows(table: Table, required: Sequence[str]) -> Transform:
@@ -113,10 +118,10 @@ def checked_rows(table: Table, required: Sequence[str]) -> Transform:
 
 
 @contextmanager
-def _faults_named(lake: Lake, paths: Sequence[str], mapping: Mapping) -> Iterator[None]:
+def faults_named(spark: SparkSession, paths: Sequence[str], mapping: Mapping) -> Iterator[None]:
     """What reading raises becomes an IngestError with the files, the fault and a remedy."""
     try:
-        with silent_tasks(lake.spark):
+        with silent_tasks(spark):
             yield
     except IngestError:
         raise
@@ -125,7 +130,7 @@ def _faults_named(lake: Lake, paths: Sequence[str], mapping: Mapping) -> Iterato
         raise IngestError(f"{_named(paths)}: not readable as {mapping.format}: {said(error)}; {remedy}") from None
 
 
-def _with_row(mapping: Mapping) -> Transform:
+def with_row(mapping: Mapping) -> Transform:
     """A file's rows -> `row` (the mapped columns), whether it is `taken`, the line if it is broken, and its place."""
 
     def with_row(rows: DataFrame) -> DataFrame:

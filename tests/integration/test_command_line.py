@@ -23,6 +23,11 @@ import pytest
         ({}, ["quarantine", "replay", "--as", "titles"], "--as titles: want events or posts"),
         ({}, ["replay"], "store does not answer"),
         ({}, ["replay", "--rate", "0"], "--rate 0: want a number above 0, or max"),
+        ({}, ["produce"], "want either files, or --generate with a number of events"),
+        ({}, ["produce", "--generate", "9", "--duplicates", "-0.1"], "duplicates: want a share from 0 to 1, such as "),
+        ({}, ["produce", "--generate", "9", "--poison", "1.5"], "poison: want a share from 0 to 1, such as 0.05, have"),
+        ({}, ["produce", "--generate", "9", "--tail", "0"], "tail: want a share above 0, up to 1, such as 0.1, have 0"),
+        ({}, ["produce", "--generate", "0"], "--generate: events: want 1 to 1000000000, have 0"),
         ({}, ["replay", "--use-case", "weather"], "--use-case weather: want one of recommend, "),
     ],
 )

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from batch.ingestion.mapping import FIELDS, load_mapping
 from generate import files, parts
 from generate.opinions import NEGATIVE, POSITIVE
-from generate.pipeline import GenerateReport, generate
+from generate.pipeline import GenerateReport, generate, generated_lines
 from generate.plan import DAY, GenerateError, Plan
 from jobs.cli import app
 from streaming.produce import read_records
@@ -169,6 +169,18 @@ def test_without_shares_the_log_is_in_order_and_each_event_once(tmp_path: Path) 
     times = [event["event_time"] for event in told]
     assert times == sorted(times)
     assert len({event["event_id"] for event in told}) == 9_000
+
+
+def test_lines_without_files_are_those_of_the_files_by_time(tmp_path: Path) -> None:
+    plan = dataclasses.replace(PLAN, events=9_000, posts=500, duplicates=0, disorder=0, late=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "PART_EVENTS", 4_000)
+        made(tmp_path / "x", plan, lines=True)
+        lines = list(generated_lines(plan))
+    written = [line for path in (tmp_path / "x" / "lines").iterdir() for line in path.read_text().splitlines()]
+    assert Counter(lines) == Counter(written)
+    times = [json.loads(line)["value"]["event_time"] for line in lines]
+    assert times == sorted(times)
 
 
 def test_who_cancels_does_nothing_afterwards(events: Rows, users: dict[str, Any]) -> None:

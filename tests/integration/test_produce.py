@@ -12,6 +12,7 @@ from confluent_kafka import Consumer
 
 from deploy import servers
 from deploy.ports import free_ports, on_free_ports
+from lambda_arch.clock import SECOND
 from lambda_arch.config import Config, load_config
 from streaming.produce import ProduceError, Record, produce, read_records
 
@@ -69,6 +70,15 @@ def test_a_file_of_lines_is_sent_as_values_and_as_bytes_at_the_rate(broker: Conf
     values = [value for _, value in received(broker, broker.kafka.topics.posts, 3)]
     assert json.loads(values[0] or b"") == lines[0]["value"]
     assert values[1:] == [b"\xff\x00", b""]
+
+
+def test_records_come_so_much_faster_than_they_happened(broker: Config) -> None:
+    moments = [10 * SECOND, None, 12 * SECOND, 3 * SECOND, 14 * SECOND]
+    records = [Record("events", b"pace", b"%d" % nth, moment) for nth, moment in enumerate(moments)]
+    kafka = broker.kafka
+    assert produce(kafka.bootstrap, records, None, kafka.topics, speed_up=10).seconds >= 4 / 10
+    assert produce(kafka.bootstrap, records, 4.0, kafka.topics, speed_up=1000).seconds >= 4 / 4
+    assert produce(kafka.bootstrap, records, None, kafka.topics, speed_up=1000).acked == 5
 
 
 def test_a_record_that_is_too_large_for_the_broker_is_an_error(broker: Config) -> None:
