@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch.known import Known
-from lambda_arch.lake import EVENTS, LABELS, POSTS, TITLES, Lake
+from lambda_arch.lake import EVENTS, LABELS, POSTS, TITLES
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -19,7 +19,7 @@ class Source(msgspec.Struct, frozen=True):
     version: int
 
 
-def sources(lake: Lake, known: Known) -> dict[str, Source]:
+def sources(known: Known) -> dict[str, Source]:
     """Every table that the night learns from, by name."""
     frames = {EVENTS: known.events, POSTS: known.posts, LABELS: known.labels, TITLES: known.titles}
     counts = [
@@ -27,4 +27,4 @@ def sources(lake: Lake, known: Known) -> dict[str, Source]:
         for table, frame in frames.items()
     ]
     rows = {row.name: row.rows for row in reduce(DataFrame.unionAll, counts).collect()}
-    return {table.name: Source(rows[table.name], lake.version(table)) for table in frames}
+    return {table.name: Source(rows[table.name], known.versions[table.name]) for table in frames}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -16,7 +17,10 @@ from lambda_arch.tiles import MILLION
 
 @dataclass(frozen=True)
 class Known:
-    """Frames of schemas EVENT, POST, LABEL, TITLE and PROFILE; events and posts before `horizon` (microseconds)."""
+    """Frames of schemas EVENT, POST, LABEL, TITLE and PROFILE; events and posts before `horizon` (microseconds).
+
+    `versions`: of the lake's tables by name, as they were read.
+    """
 
     horizon: int
     events: DataFrame
@@ -24,20 +28,26 @@ class Known:
     labels: DataFrame
     titles: DataFrame
     profiles: DataFrame
+    versions: Mapping[str, int] = field(default_factory=dict)
 
 
 def known_before(lake: Lake, horizon: int, history_limit: int) -> Known:
-    """Everything in silver before the horizon; events and profiles are kept in memory or on disk."""
+    """Everything in silver before the horizon; events and profiles are kept in memory or on disk.
+
+    What archive or ingestion bring into silver from now on is not in it, however often it is looked at.
+    """
+    versions = {table: lake.version(table) for table in (EVENTS, POSTS, LABELS, TITLES)}
     # By user, for so is nearly everything grouped that is made of them: each of a dozen plans would shuffle them anew.
-    events = lake.read(EVENTS).transform(before(horizon)).repartition("user_id").persist()
-    titles = lake.read(TITLES)
+    events = lake.read(EVENTS, versions[EVENTS]).transform(before(horizon)).repartition("user_id").persist()
+    titles = lake.read(TITLES, versions[TITLES])
     return Known(
         horizon=horizon,
         events=events,
-        posts=lake.read(POSTS).transform(before(horizon)),
-        labels=lake.read(LABELS),
+        posts=lake.read(POSTS, versions[POSTS]).transform(before(horizon)),
+        labels=lake.read(LABELS, versions[LABELS]),
         titles=titles,
         profiles=events.transform(profiles(titles, history_limit)).persist(),
+        versions={table.name: version for table, version in versions.items()},
     )
 
 

@@ -97,7 +97,7 @@ def _night(
     incumbent = before(lake, horizon) if lake_only else in_service(lake, pointer, number)
     with stages("features"):
         known = known_before(lake, horizon, config.features.history_limit)
-        users, data = admitted_users(known, incumbent, config.batch.gate), sources(lake, known)
+        users, data = admitted_users(known, incumbent, config.batch.gate), sources(known)
         whole = everything(known, config)
         earlier = unjudged(whole, known, config)
     with stages("select"):

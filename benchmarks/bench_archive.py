@@ -23,7 +23,7 @@ from deploy.ports import on_free_ports
 from lambda_arch.config import Config
 from lambda_arch.lake import BRONZE, Lake
 from lambda_arch.schemas import COORDINATES
-from streaming.pipeline import archive
+from streaming.archive import archive
 from streaming.source import raw_records
 
 EVENTS, ROUNDS, SEED = 1_000_000, 3, 20160101
@@ -55,13 +55,14 @@ def _round(spark: SparkSession, config: Config, folder: str) -> tuple[float, flo
 
 
 def _archived(spark: SparkSession, config: Config) -> float:
-    queries = archive(spark, config, "benchmarks")
+    lake = Lake(spark, config.paths.lake, "benchmarks")
+    queries = archive(lake, config)
     try:
         taken = _seconds(next(query for query in queries if query.name == f"archive-{config.kafka.topics.events}"))
     finally:
         for query in queries:
             query.stop()
-    kept = Lake(spark, config.paths.lake, "benchmarks").read(BRONZE)
+    kept = lake.read(BRONZE)
     once = kept.select(*COORDINATES).distinct().count()
     if not kept.count() == once == EVENTS:
         raise ValueError(f"bronze has {kept.count()} rows of {once} records, {EVENTS} were sent")

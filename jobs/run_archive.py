@@ -1,4 +1,4 @@
-"""Kafka -> bronze: appends every record of the topics to the lake, each exactly once."""
+"""Kafka -> lake: every record of the topics into bronze, each exactly once, from there into silver, in few files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import argparse
 
 from jobs.stopping import stop_flag
 from lambda_arch.config import load_config
+from lambda_arch.lake import Lake
 from lambda_arch.session import spark_session
-from streaming.pipeline import archive, run_queries
+from streaming.archive import Compaction, archive
+from streaming.pipeline import run_queries
 from streaming.triggers import Triggers
 
 
@@ -17,7 +19,14 @@ def main() -> None:
     stopped = stop_flag()
     config = load_config()
     spark = spark_session(config, "archive", config.spark.master, config.archive.driver_memory)
-    run_queries(archive(spark, config, run_id="archive"), stopped, Triggers(None))
+    lake = Lake(spark, config.paths.lake, run_id="archive")
+    compaction = Compaction(lake, config.archive)
+
+    def wait(seconds: float) -> None:
+        compaction.when_due()
+        stopped.wait(seconds)
+
+    run_queries(archive(lake, config), stopped, Triggers(None), wait)
     spark.stop()
 
 

@@ -7,5 +7,5 @@ recommender's algebra for many users) with its `search`, `scoring` (numeric core
 `records` (a prediction and its provenance), `fidelity`, `keys` (what is where in the store), `commits` (what the speed
 layer writes), `store` with its `scripts`, `scorers` (what they tell of themselves), `generations` and `lease` (what is
 kept, the way back, one night at a time), `reads` (for an event loop).
-With Spark: `session`, `schemas`, `rules`, `features`, `lake`. With MLflow: `registry`.
+With Spark: `session`, `schemas`, `rules`, `features`, `lake`, `silver` (what fills it). With MLflow: `registry`.
 """

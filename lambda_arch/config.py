@@ -100,9 +100,12 @@ class Speed(Section):
 
 
 class Archive(Section):
-    """Kafka to bronze."""
+    """Kafka to bronze to silver, and the files of the lake."""
 
     trigger_seconds: int
+    silver_seconds: int = Field(ge=0)
+    compact_minutes: float = Field(ge=0)
+    compact_mib: int = Field(ge=1)
     driver_memory: str
 
 

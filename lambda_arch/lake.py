@@ -7,9 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
+from typing import TypeVar
 
 from delta import exceptions as rivalry
 from delta.tables import DeltaMergeBuilder, DeltaTable
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -19,14 +21,16 @@ from lambda_arch import schemas
 OWNER = "lambda-arch"
 # Holds the version of a table's schema; a table without it has the first.
 VERSION = "lambda_arch.schema"
-# A merge is tried so often where other programs write to the same table.
+MIB = 1024 * 1024
+# A write is tried so often where other programs write to the same table, or make it.
 TRIES = 10
 RIVALRY = (
     rivalry.ConcurrentAppendException, rivalry.ConcurrentDeleteReadException, rivalry.ConcurrentDeleteDeleteException,
-    rivalry.ConcurrentWriteException,
+    rivalry.ConcurrentWriteException, rivalry.ProtocolChangedException, rivalry.MetadataChangedException,
 )  # fmt: skip
 
 Merge = Callable[[DeltaMergeBuilder], DeltaMergeBuilder]
+Done = TypeVar("Done")
 
 
 class LakeError(RuntimeError):
@@ -108,6 +112,10 @@ class Lake:
 
     def exists(self, table: Table) -> bool:
         """Whether the table is there."""
+        if not DeltaTable.isDeltaTable(self.spark, self.path(table)):
+            # Delta remembers what it saw while another program was making it as no table, until it is read.
+            with suppress(AnalysisException):
+                self.read(table)
         return DeltaTable.isDeltaTable(self.spark, self.path(table))
 
     def check(self, *tables: Table) -> None:
@@ -133,9 +141,10 @@ class Lake:
         newest = DeltaTable.forPath(self.spark, self.path(table)).history(1).select("version").collect()
         return int(newest[0].version)
 
-    def read(self, table: Table) -> DataFrame:
-        """The table as it stands."""
-        return self.spark.read.format("delta").load(self.path(table))
+    def read(self, table: Table, version: int | None = None) -> DataFrame:
+        """The table as it stands each time that it is looked at, or as it stood at a version."""
+        reader = self.spark.read.format("delta")
+        return (reader if version is None else reader.option("versionAsOf", version)).load(self.path(table))
 
     def stream(self, table: Table) -> DataFrame:
         """The table's appends, as a stream."""
@@ -167,8 +176,20 @@ class Lake:
         writer = frame.write.format("delta").mode("overwrite").option("replaceWhere", condition)
         writer.option("userMetadata", self.run_id).save(self.path(table))
 
+    def compact(self, table: Table, file_mib: int) -> tuple[int, int]:
+        """Put files smaller than so many MiB together, up to that size; answers how many became how many.
+
+        The same rows: readers, streams of the table and whoever appends to it notice nothing.
+        """
+        for bound in ("minFileSize", "maxFileSize"):
+            self.spark.conf.set(f"spark.databricks.delta.optimize.{bound}", str(file_mib * MIB))
+        self._named()
+        place = self.path(table)
+        done = _persistently(lambda: DeltaTable.forPath(self.spark, place).optimize().executeCompaction().collect()[0])
+        return int(done.metrics.numFilesRemoved), int(done.metrics.numFilesAdded)
+
     def _merged(self, frame: DataFrame, table: Table, keys: Sequence[str], what: Merge) -> Row:
-        """A merge by its keys; begun anew where another program changed the table meanwhile. Answers its counts."""
+        """A merge by its keys; answers its counts."""
         same = reduce(Column.__and__, [F.col(f"stored.{key}") == F.col(f"new.{key}") for key in keys])
         self._named()
 
@@ -176,10 +197,7 @@ class Lake:
             target = DeltaTable.forPath(self.spark, self.path(table)).alias("stored")
             return what(target.merge(frame.alias("new"), same)).execute().collect()[0]
 
-        for _ in range(TRIES - 1):
-            with suppress(*RIVALRY):
-                return merged()
-        return merged()
+        return _persistently(merged)
 
     def _named(self) -> None:
         self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", self.run_id)
@@ -190,7 +208,7 @@ class Lake:
         builder = builder.property(VERSION, str(table.version))
         if table.partitioned_by:
             builder = builder.partitionedBy(*table.partitioned_by)
-        builder.execute()
+        _persistently(builder.execute)
 
     def _found(self, table: Table) -> Found | None:
         if not self.exists(table):
@@ -213,6 +231,14 @@ class Lake:
             added = ", ".join(f"`{column.name}` {column.dataType.simpleString()}" for column in columns)
             self.spark.sql(f"{place} ADD COLUMNS ({added})")
         self.spark.sql(f"{place} SET TBLPROPERTIES ('{VERSION}' = '{table.version}')")
+
+
+def _persistently(action: Callable[[], Done]) -> Done:
+    """What the action answers; begun anew where another program changed the table meanwhile."""
+    for _ in range(TRIES - 1):
+        with suppress(*RIVALRY):
+            return action()
+    return action()
 
 
 def found(table: Table, version: int, schema: T.StructType) -> Found:

@@ -2,7 +2,8 @@
 
 realtime:    events, posts -> gate -> topic `gated` | topic `quarantine`; scorers take it from `gated`
 microbatch:  events, posts -> gate -> apply, in one stage without a shuffle
-archive:     events, posts -> bronze, quarantine -> the table of rejected records; on its own
+
+`archive` has those that fill the lake.
 """
 
 from __future__ import annotations
@@ -17,15 +18,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from lambda_arch.config import Config
-from lambda_arch.lake import BRONZE, QUARANTINE, Lake
-from lambda_arch.schemas import COORDINATES, ArrowFunction, Transform
+from lambda_arch.schemas import ArrowFunction, Transform
 from lambda_arch.store import Store
 from streaming.announcer import Announcer
 from streaming.apply import Applier
-from streaming.gate import as_rejects, gated_events, gated_posts
+from streaming.gate import gated_events, gated_posts
 from streaming.outcome import Applied
 from streaming.quarantine import LARGEST_BYTES, Quarantine
-from streaming.source import raw_records, rejected_records
+from streaming.source import raw_records
 from streaming.triggers import APPLIED, Triggers
 
 POLL_SECONDS = 0.5
@@ -62,23 +62,6 @@ def microbatch(spark: SparkSession, config: Config) -> list[StreamingQuery]:
         .start()
         for topic, gated in _gated(spark, config)
     ]
-
-
-def archive(spark: SparkSession, config: Config, run_id: str) -> list[StreamingQuery]:
-    """One query per topic that appends its records to bronze, each exactly once, and one that keeps the rejected."""
-    lake = Lake(spark, config.paths.lake, run_id)
-    lake.create(BRONZE, QUARANTINE)
-    topics = (config.kafka.topics.events, config.kafka.topics.posts)
-    appended = [
-        raw_records(spark, config.kafka, topic)
-        .writeStream.format("delta")
-        .option("checkpointLocation", f"{config.paths.checkpoints}/archive-{topic}")
-        .trigger(processingTime=f"{config.archive.trigger_seconds} seconds")
-        .queryName(f"archive-{topic}")
-        .start(lake.path(BRONZE))
-        for topic in topics
-    ]
-    return [*appended, _kept_rejects(lake, config)]
 
 
 def run_queries(
@@ -139,22 +122,6 @@ def _workers(settings: str) -> tuple[Applier, Announcer, Quarantine]:
         Applier(store, config.features.history_limit, config.batch.top_n),
         Announcer(config.kafka.bootstrap, topics.predictions),
         Quarantine(config.kafka.bootstrap, topics.quarantine),
-    )
-
-
-def _kept_rejects(lake: Lake, config: Config) -> StreamingQuery:
-    """Topic `quarantine` -> the lake's, by source coordinates: where the night was quicker, nothing is added."""
-
-    def keep(batch: DataFrame, _: int) -> None:
-        lake.insert_new(batch.transform(as_rejects()), QUARANTINE, *COORDINATES)
-
-    return (
-        rejected_records(lake.spark, config.kafka)
-        .writeStream.foreachBatch(keep)
-        .option("checkpointLocation", f"{config.paths.checkpoints}/archive-quarantine")
-        .trigger(processingTime=f"{config.archive.trigger_seconds} seconds")
-        .queryName("archive-quarantine")
-        .start()
     )
 
 

@@ -9,7 +9,6 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch.conform import SILVER, checked_records, first_by, quarantine
 from batch.ingestion.faults import READING, said, silent_tasks
 from batch.ingestion.mapping import REQUIRED, IngestError, Mapping, Target
 from batch.ingestion.numbering import numbered, numbering
@@ -19,6 +18,7 @@ from lambda_arch.config import Events
 from lambda_arch.lake import LABELS, QUARANTINE, TITLES, Lake, Table
 from lambda_arch.posts import FEELINGS
 from lambda_arch.schemas import COORDINATES, MARKS, SchemaError, Transform, conform
+from lambda_arch.silver import SILVER, checked_records, first_by, quarantine
 
 Progress = Callable[[str], None]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch.conform import Counts
 from batch.ingestion.mapping import Mapping, Target
 from batch.ingestion.numbering import File
+from lambda_arch.silver import Counts
 
 _LONGEST_RECORD = 200
 

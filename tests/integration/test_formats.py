@@ -16,13 +16,13 @@ import pytest
 from mappings import RATINGS
 from pyspark.sql import SparkSession
 
-from batch.conform import Counts
 from batch.ingestion.ingest import ingest
 from batch.ingestion.mapping import Format, IngestError, Mapping
 from batch.ingestion.report import IngestReport
 from lambda_arch.clock import parse_rfc3339
 from lambda_arch.config import Config
 from lambda_arch.lake import EVENTS, QUARANTINE, Lake
+from lambda_arch.silver import Counts
 
 pytestmark = pytest.mark.spark
 

@@ -13,7 +13,7 @@ from mappings import RATINGS
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
-from batch.conform import Counts, conform_bronze
+from batch.conform import conform_bronze
 from batch.ingestion.ingest import ingest
 from batch.ingestion.mapping import IngestError, Mapping, load_mapping
 from batch.ingestion.report import FileCounts, IngestReport
@@ -22,6 +22,7 @@ from lambda_arch.clock import parse_rfc3339
 from lambda_arch.config import Config
 from lambda_arch.lake import BRONZE, EVENTS, LABELS, POSTS, QUARANTINE, TITLES, Lake
 from lambda_arch.schemas import RAW
+from lambda_arch.silver import Counts
 
 pytestmark = pytest.mark.spark
 

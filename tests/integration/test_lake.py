@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from string import ascii_letters
 
 import pytest
+from audience import HORIZON, archive, event
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from batch.conform import conform_bronze
 from batch.ingestion.ingest import ingest
 from batch.ingestion.mapping import Mapping
+from batch.intake import sources
+from batch.known import known_before
 from batch.pipeline import run_night
 from lambda_arch.config import Config
-from lambda_arch.lake import EVENTS, GENERATIONS, LABELS, QUARANTINE, TABLES, TITLES, Lake, LakeError, Table
+from lambda_arch.lake import (
+    BRONZE,
+    EVENTS,
+    GENERATIONS,
+    LABELS,
+    POSTS,
+    QUARANTINE,
+    TABLES,
+    TITLES,
+    Lake,
+    LakeError,
+    Table,
+)  # fmt: skip
 from lambda_arch.schemas import LABEL_1
 from lambda_arch.store import Store
 
@@ -30,6 +49,10 @@ def without(table: Table, column: str, version: int) -> Table:
 
 def types(schema: T.StructType) -> dict[str, T.DataType]:
     return {field.name: field.dataType for field in schema}
+
+
+def files(lake: Lake, table: Table) -> int:
+    return int(lake.spark.sql(f"DESCRIBE DETAIL delta.`{lake.path(table)}`").collect()[0].numFiles)
 
 
 def commits(lake: Lake, table: Table) -> int:
@@ -115,6 +138,82 @@ def test_ingestion_and_night_refuse_a_newer_table_before_they_write(
         run_night(lake, Store(store_url, 1), config, 0, say=lambda _: None)
     assert commits(lake, TITLES) == 1
     assert [table for table in TABLES if lake.exists(table)] == [TITLES]
+
+
+def test_a_table_that_was_seen_half_made_is_found_when_it_is_made(lake: Lake, tmp_path: Path) -> None:
+    elsewhere = Lake(lake.spark, str(tmp_path / "elsewhere"), "test")
+    elsewhere.create(TITLES)
+    Path(lake.path(TITLES), "_delta_log").mkdir(parents=True)
+    assert not lake.exists(TITLES)
+    shutil.copytree(elsewhere.path(TITLES), lake.path(TITLES), dirs_exist_ok=True)
+    assert lake.exists(TITLES)
+
+
+def test_rivals_who_insert_the_same_rows_insert_each_once(lake: Lake) -> None:
+    titles = [f"t{number}" for number in range(40)]
+
+    def insert(first: int) -> int:
+        lake.create(TITLES)
+        rows = [{**dict.fromkeys(TITLES.schema.names), "title_id": title} for title in titles[first:] + titles[:first]]
+        return lake.insert_new(lake.spark.createDataFrame(rows, TITLES.schema), TITLES, "title_id")
+
+    with ThreadPoolExecutor(4) as rivals:
+        inserted = list(rivals.map(insert, (0, 10, 20, 30)))
+    assert sum(inserted) == len(titles)
+    assert sorted(row.title_id for row in lake.read(TITLES).collect()) == sorted(titles)
+
+
+def test_many_small_files_become_few_with_the_same_rows_and_nobody_notices(lake: Lake, config: Config) -> None:
+    def arrive(first: int) -> None:
+        for offset in range(first, first + 8):
+            archive(lake, "events", [{"event_id": f"e{offset}"}], offset)
+
+    lake.create(BRONZE)
+    arrive(0)
+    assert conform_bronze(lake, config).received == 8
+    before = lake.read(BRONZE).orderBy("offset").collect()
+    then = lake.version(BRONZE)
+    assert lake.compact(BRONZE, 128) == (8, 1)
+    assert files(lake, BRONZE) == 1
+    assert lake.read(BRONZE).orderBy("offset").collect() == before
+    assert lake.read(BRONZE, then).orderBy("offset").collect() == before
+    # Neither is the table's stream told of the rows again, nor does one file alone become another.
+    assert conform_bronze(lake, config).received == 0
+    assert lake.compact(BRONZE, 128) == (0, 0)
+    arrive(8)
+    assert conform_bronze(lake, config).received == 8
+    assert lake.compact(BRONZE, 128) == (9, 1)
+    assert [row.offset for row in lake.read(BRONZE).orderBy("offset").collect()] == list(range(16))
+
+
+def test_files_grow_no_larger_than_they_are_to_be(lake: Lake) -> None:
+    lake.create(BRONZE)
+    for part in range(4):
+        noise = random.Random(part)
+        records = [{"noise": "".join(noise.choices(ascii_letters, k=7_000))} for _ in range(100)]
+        archive(lake, "events", records, 100 * part)
+    assert lake.compact(BRONZE, 1) == (0, 0)
+    assert lake.compact(BRONZE, 2) == (4, 2)
+
+
+def test_what_was_read_for_a_night_stays_what_it_was(lake: Lake, config: Config) -> None:
+    lake.create(*TABLES)
+
+    def arrive(offset: int) -> None:
+        archive(lake, "events", [event(f"e{offset}", "search", "u", HORIZON - 1)], offset)
+        post = {"post_id": f"p{offset}", "text": "good", "event_time": "2016-01-01T00:00:00Z"}
+        archive(lake, "posts", [post], offset)
+        conform_bronze(lake, config)
+
+    arrive(0)
+    known = known_before(lake, HORIZON, 10)
+    read = lake.version(POSTS)
+    arrive(1)
+    lake.compact(EVENTS, 128)
+    assert (known.events.count(), known.posts.count()) == (1, 1)
+    told = sources(known)
+    assert (told["silver/posts"].rows, told["silver/posts"].version) == (1, read)
+    assert lake.read(POSTS).count() == 2
 
 
 def test_rival_writers_of_a_table_lose_nothing(lake: Lake) -> None:
