@@ -1,24 +1,35 @@
-"""What an archive has received, and the stores that a stream makes of it."""
+"""What an archive has received, and the stores that a night and a stream make of it."""
 
 from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
 
-from pyspark.sql import SparkSession
+import msgspec
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from speed_stack import events, posts
 
+from batch.known import known_before
+from batch.pipeline import score
+from batch.publish import prediction_rows, write_store
+from lambda_arch.clock import rfc3339
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable
+from lambda_arch.lake import GENERATIONS, PREDICTIONS, Lake
+from lambda_arch.model_bytes import encode_models
 from lambda_arch.models import Models
+from lambda_arch.profile_rows import profiles_of
 from lambda_arch.schemas import RAW
 from lambda_arch.store import Store
+from lambda_arch.tiles import Profile
 from streaming.apply import Applier
 from streaming.gate import gated_events, gated_posts
 
 # Ten records arrive every second, all after the newest of their events.
 ARRIVED = datetime(2016, 1, 6, tzinfo=UTC)
 EVENTS, POSTS, BROKEN = 300, 60, 8
+REPORT = {"users": 40, "titles": 4}  # what a generation must have to be whole
 Row = tuple[str, int, int, datetime, bytes | None, bytes]
 
 
@@ -30,10 +41,43 @@ def empty_store(config: Config, url: str, database: int) -> tuple[Config, Store]
     return config.model_copy(update={"store": config.store.model_copy(update={"url": url})}), store
 
 
+def profiles_in(frame: DataFrame) -> dict[str, Profile]:
+    """The profiles of a frame of schema PROFILE, by user."""
+    found = [
+        zip(batch.column("user_id").to_pylist(), profiles_of(batch), strict=True)
+        for batch in frame.toArrow().to_batches()
+    ]
+    return {user: profile for pairs in found for user, profile in pairs}
+
+
 def put_generation(store: Store, models: Models) -> None:
     """Make the models the store's generation."""
     store.put_models(models, FidelityTable(models.generation, {}))
     store.flip(models.generation, models.horizon)
+
+
+def publish(lake: Lake, config: Config, store: Store, models: Models) -> None:
+    """As a night does with models that it has."""
+    number, told = models.generation, msgspec.json.encode(REPORT)
+    scored = score(known_before(lake, models.horizon, config.features.history_limit), models, config).persist()
+    lake.replace_where(prediction_rows(number, scored), PREDICTIONS, f"generation = {number}")
+    table, encoded = FidelityTable(number, {}), bytearray(encode_models(models))
+    row = (
+        number,
+        rfc3339(models.horizon),
+        "test",
+        told.decode(),
+        encoded,
+        encoded,
+        msgspec.json.encode(table).decode(),
+    )
+    lake.append(lake.spark.createDataFrame([row], GENERATIONS.schema), GENERATIONS)
+    write_store(scored, config.store, number, in_service=False)
+    store.put_models(models, table)
+    store.put_report(number, told)
+    store.reserve(number, models.horizon)
+    store.advance_clock(models.horizon)
+    store.flip(number, models.horizon)
 
 
 def records(horizon: int) -> list[Row]:
@@ -53,16 +97,17 @@ def records(horizon: int) -> list[Row]:
 def streamed(spark: SparkSession, config: Config, store: Store, rows: list[Row]) -> None:
     """The records as the stream applies them: through the gate, in batches, each partition in its order."""
     applier = Applier(store, config.features.history_limit, config.batch.top_n)
-    values = _gated(spark, config, rows)
+    values = gated(spark.createDataFrame(rows, RAW).coalesce(1), config)
     for start in range(0, len(values), 37):
         applier.apply(values[start : start + 37])
 
 
-def _gated(spark: SparkSession, config: Config, rows: list[Row]) -> list[bytes]:
-    frame, topics = spark.createDataFrame(rows, RAW), config.kafka.topics
-    gates = {"events": gated_events(config.events, topics), "posts": gated_posts(config.events, topics)}
+def gated(raw: DataFrame, config: Config) -> list[bytes]:
+    """What the gate hands on of raw records, in their order: events, then posts."""
+    topics = config.kafka.topics
+    gates = {topics.events: gated_events(config.events, topics), topics.posts: gated_posts(config.events, topics)}
     return [
         bytes(row.value)
         for topic, gate in gates.items()
-        for row in frame.where(f"topic = '{topic}'").coalesce(1).transform(gate).where("topic = 'gated'").collect()
+        for row in raw.where(F.col("topic") == topic).transform(gate).where(F.col("topic") == topics.gated).collect()
     ]

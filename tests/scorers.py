@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 from speed_stack import FETCHED, messages, speed_config
 from store_content import content
 
@@ -19,9 +20,11 @@ from deploy import servers
 from lambda_arch.config import Config
 from lambda_arch.keys import speed_key
 from lambda_arch.posts import Post
+from lambda_arch.scorers import scorers
 from lambda_arch.store import Store
 from lambda_arch.tiles import Event
-from streaming.scorer import run_scorer
+from streaming.meter import ScorerReport
+from streaming.scorer import GROUP, run_scorer
 
 ROOT = Path(__file__).parents[1]
 
@@ -89,6 +92,18 @@ def send(config: Config, gated: Sequence[tuple[str, bytes | None]]) -> None:
     for key, value in gated:
         producer.produce(config.kafka.topics.gated, value, key)
     assert producer.flush(30) == 0
+
+
+def shares(config: Config) -> list[int]:
+    """How many partitions each member of the consumer group has."""
+    admin = AdminClient({"bootstrap.servers": config.kafka.bootstrap})
+    group = admin.describe_consumer_groups([GROUP])[GROUP].result(30)
+    return sorted(len(member.assignment.topic_partitions) for member in group.members)
+
+
+def told_by(store: Store) -> list[ScorerReport]:
+    """How the living scorers say that they stand."""
+    return [msgspec.json.decode(told, type=ScorerReport) for told in scorers(store)]
 
 
 def heard(config: Config) -> dict[str, bytes]:

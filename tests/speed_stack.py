@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow.parquet as pq
 from confluent_kafka import Consumer, Message, TopicPartition
 from kafka.admin import KafkaAdminClient, NewPartitions
 from store_content import Content, content, counts
@@ -21,6 +22,7 @@ from deploy.ports import on_free_ports
 from lambda_arch.clock import DAY, rfc3339
 from lambda_arch.config import Config, load_config
 from lambda_arch.fidelity import FidelityTable
+from lambda_arch.lake import BRONZE
 from lambda_arch.models import Models
 from lambda_arch.posts import Post
 from lambda_arch.store import Store
@@ -69,12 +71,12 @@ def undisturbed(config: Config, models: Models, gated: Sequence[bytes]) -> Conte
     return content(store)
 
 
-def events(seed: int, count: int, horizon: int) -> list[Record]:
-    """Events of forty users on the day before and the three after the horizon; one in ten is sent again."""
+def events(seed: int, count: int, horizon: int, again: float = 0.1) -> list[Record]:
+    """Events of forty users on the day before and the three after the horizon; a share of them is sent again."""
     rng = random.Random(seed)
     sent: list[Record] = []
     for number in range(count):
-        if sent and rng.random() < 0.1:
+        if sent and rng.random() < again:
             sent.append(rng.choice(sent))
             continue
         kind, user = rng.choice(KINDS), f"user-{rng.randrange(40)}"
@@ -181,6 +183,15 @@ def accounted(config: Config, store: Store) -> int:
     total = counts(store)
     quarantined = {source(message) for message in messages(config, config.kafka.topics.quarantine)}
     return total.applied + total.duplicates + total.late + len(quarantined)
+
+
+def bronze(config: Config) -> list[dict[str, Any]]:
+    """The archive's rows, by the table's log: every commit adds files and none removes any."""
+    folder = Path(config.paths.lake) / BRONZE.name
+    log = [json.loads(line) for path in folder.glob("_delta_log/*.json") for line in path.read_text().splitlines()]
+    assert not any("remove" in action for action in log)
+    paths = [folder / action["add"]["path"] for action in log if "add" in action]
+    return [row for path in paths for row in pq.read_table(path).to_pylist()]
 
 
 def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS, told: Callable[[], object] = str) -> None:

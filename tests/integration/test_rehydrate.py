@@ -5,33 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
-from archived import Row, empty_store, records, streamed
+from archived import Row, empty_store, publish, records, streamed
 from pyspark.sql import SparkSession
 from store_content import content
 from typer.testing import CliRunner
 
 from batch.conform import conform_bronze
-from batch.known import known_before
-from batch.pipeline import score
-from batch.publish import prediction_rows, write_store
 from batch.republish import NotEmptyError, republish
 from batch.stored import NoGenerationError
 from jobs.cli import app
-from lambda_arch.clock import rfc3339
 from lambda_arch.config import Config
-from lambda_arch.fidelity import FidelityTable
 from lambda_arch.keys import speed_key
-from lambda_arch.lake import BRONZE, GENERATIONS, PREDICTIONS, TABLES, Lake
-from lambda_arch.model_bytes import encode_models
+from lambda_arch.lake import BRONZE, TABLES, Lake
 from lambda_arch.models import Models
 from lambda_arch.schemas import RAW
 from lambda_arch.store import Store
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark]
 DATABASE = 10
-REPORT = {"users": 40, "titles": 4}
 
 
 @pytest.fixture
@@ -46,30 +38,6 @@ def lost(lake: Lake, config: Config, store_url: str, small_models: Models) -> It
     streamed(lake.spark, config, store, rows)
     yield config, store
     store.redis.flushdb()
-
-
-def publish(lake: Lake, config: Config, store: Store, models: Models) -> None:
-    """As a night does with models that it has."""
-    number, told = models.generation, msgspec.json.encode(REPORT)
-    scored = score(known_before(lake, models.horizon, config.features.history_limit), models, config).persist()
-    lake.replace_where(prediction_rows(number, scored), PREDICTIONS, f"generation = {number}")
-    table, encoded = FidelityTable(number, {}), bytearray(encode_models(models))
-    row = (
-        number,
-        rfc3339(models.horizon),
-        "test",
-        told.decode(),
-        encoded,
-        encoded,
-        msgspec.json.encode(table).decode(),
-    )
-    lake.append(lake.spark.createDataFrame([row], GENERATIONS.schema), GENERATIONS)
-    write_store(scored, config.store, number, in_service=False)
-    store.put_models(models, table)
-    store.put_report(number, told)
-    store.reserve(number, models.horizon)
-    store.advance_clock(models.horizon)
-    store.flip(number, models.horizon)
 
 
 def of_generation(store: Store) -> dict[bytes, Any]:

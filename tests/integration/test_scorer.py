@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from scorers import broker_and_store, encoded, heard, process, said, send, threads
+from scorers import broker_and_store, encoded, heard, process, said, send, threads, told_by
 from speed_stack import add_partitions, lag, messages, published, size, undisturbed, until
 from store_content import content, counts, records
 from store_server import free_port
@@ -26,12 +26,11 @@ from lambda_arch.clock import DAY, wall_now
 from lambda_arch.config import Config
 from lambda_arch.models import Models
 from lambda_arch.records import decode
-from lambda_arch.scorers import note_rescored, scorers
+from lambda_arch.scorers import note_rescored
 from lambda_arch.store import Store
 from lambda_arch.tiles import Event
 from streaming.apply import Applier
 from streaming.consumer import consumer_settings, lag_of, take
-from streaming.meter import ScorerReport
 from streaming.rescore import partition_of
 from streaming.state import Counts
 
@@ -203,10 +202,6 @@ def test_a_scorer_tells_how_it_stands_in_the_store_on_its_port_and_by_status(
     assert [(scorer["pid"], scorer["totals"]["duplicates"]) for scorer in shown] == [(os.getpid(), 5)]
     for line in ("duplicates_total 5.0", "late_total 1.0", "generation 2.0", 'lag{partition="0"} 0.0'):
         assert f"lambda_arch_scorer_{line}" in metrics
-
-
-def told_by(store: Store) -> list[ScorerReport]:
-    return [msgspec.json.decode(told, type=ScorerReport) for told in scorers(store)]
 
 
 GOOD = msgspec.to_builtins(Event("events", 0, 7, "e", 7, "view", "u", 1451692800000000, title_id="a", strength=1))

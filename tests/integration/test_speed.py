@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer
 from speed_stack import (
     accounted,
+    bronze,
     events,
     lag,
     messages,
@@ -32,7 +32,6 @@ from lambda_arch.clock import day_of, parse_rfc3339
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable
 from lambda_arch.keys import speed_key
-from lambda_arch.lake import BRONZE
 from lambda_arch.models import Models
 from lambda_arch.records import USE_CASES
 from lambda_arch.scorers import queries, rescored
@@ -139,15 +138,6 @@ def test_bronze_has_every_record_once_as_it_was_sent(speed: Speed) -> None:
     assert len(rows) == len({(row["topic"], row["partition"], row["offset"]) for row in rows}) == speed.total
     small = sorted((row["topic"], row["value"]) for row in rows if len(row["value"]) < HUGE)
     assert small == sorted((record.topic, record.value) for record in speed.sent)
-
-
-def bronze(config: Config) -> list[dict[str, Any]]:
-    """The table's rows, by its log: every commit adds files and none removes any."""
-    folder = Path(config.paths.lake) / BRONZE.name
-    log = [json.loads(line) for path in folder.glob("_delta_log/*.json") for line in path.read_text().splitlines()]
-    assert not any("remove" in action for action in log)
-    paths = [folder / action["add"]["path"] for action in log if "add" in action]
-    return [row for path in paths for row in pq.read_table(path).to_pylist()]
 
 
 def test_everything_gated_again_changes_nothing(speed: Speed) -> None:

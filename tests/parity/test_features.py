@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from archived import profiles_in
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lambda_arch.clock import DAY, day_of
 from lambda_arch.config import load_config
 from lambda_arch.features import profiles
-from lambda_arch.profile_rows import profiles_of
 from lambda_arch.rules import checked_events
 from lambda_arch.schemas import EVENT, RAW, TITLE, conform
 from lambda_arch.tiles import Event, Profile, merge_profiles, merge_tiles, profile_of, unit_tile
@@ -78,7 +78,8 @@ def test_batch_before_any_horizon_and_unit_tiles_after_it_merge_to_the_batch_of_
     first = day_of(int(START.timestamp()) * 1_000_000)
     silver = raw.transform(checked_events(load_config({}).events))
     silver = silver.withColumn("event_date", F.to_date("event_time")).transform(conform(EVENT))
-    found = spark_profiles(before_each_horizon(silver, [(first + day) * DAY for day in HORIZON_DAYS]), titles)
+    early = before_each_horizon(silver, [(first + day) * DAY for day in HORIZON_DAYS])
+    found = profiles_in(early.transform(profiles(titles, LIMIT)))
     end = f"{(first + max(HORIZON_DAYS)) * DAY}/"
     wanted = {key.removeprefix(end): profile for key, profile in found.items() if key.startswith(end)}
     assert len(wanted) == 40
@@ -94,12 +95,6 @@ def before_each_horizon(silver: DataFrame, horizons: list[int]) -> DataFrame:
     cut = silver.sparkSession.createDataFrame([(horizon,) for horizon in horizons], "horizon bigint")
     early = silver.crossJoin(cut).where(F.unix_micros("event_time") < F.col("horizon"))
     return early.withColumn("user_id", F.concat_ws("/", "horizon", "user_id")).drop("horizon")
-
-
-def spark_profiles(silver: DataFrame, titles: DataFrame) -> dict[str, Profile]:
-    batches = silver.transform(profiles(titles, LIMIT)).toArrow().to_batches()
-    found = [zip(batch.column("user_id").to_pylist(), profiles_of(batch), strict=True) for batch in batches]
-    return {user: profile for pairs in found for user, profile in pairs}
 
 
 def streamed_profiles(raw: DataFrame, horizon: int) -> dict[str, Profile]:
