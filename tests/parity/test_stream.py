@@ -30,7 +30,7 @@ from lambda_arch.config import Config
 from lambda_arch.features import profiles
 from lambda_arch.lake import EVENTS, POSTS, TABLES, TITLES, Lake
 from lambda_arch.models import Models
-from lambda_arch.posts import PostTile
+from lambda_arch.posts import PostProfile, decode_post_profile, merge_post_profiles
 from lambda_arch.predictions import Scoring, predict_user
 from lambda_arch.schemas import TITLE
 from lambda_arch.store import Store
@@ -139,11 +139,14 @@ def test_each_users_tile_of_each_day_is_the_batch_layers(stream: Stream, lake: L
     assert len(wanted) == 40
 
 
-def test_each_titles_tile_of_each_day_is_the_batch_layers(stream: Stream, lake: Lake, small_models: Models) -> None:
+def test_each_titles_days_hours_and_minutes_are_the_batch_layers(
+    stream: Stream, lake: Lake, small_models: Models
+) -> None:
     scored = score(known_before(lake, stream.horizon + 4 * DAY, limit(stream)), small_models, stream.config)
     rows = scored.where("entity like 't:%'").collect()
-    wanted = {row.entity[2:]: msgspec.msgpack.decode(row.profile, type=dict[int, PostTile]) for row in rows}
-    assert {title: state.tiles for title, state in stream.states("t:", PostTile).items()} == wanted
+    wanted = {row.entity[2:]: decode_post_profile(row.profile) for row in rows}
+    found = stream.states("t:", PostProfile)
+    assert {title: merge_post_profiles(state.tiles.values()) for title, state in found.items()} == wanted
     assert len(wanted) == 4
 
 
