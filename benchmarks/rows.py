@@ -19,7 +19,7 @@ class Row(msgspec.Struct, frozen=True):
     """One measured figure: the median of `rounds`.
 
     `against` is the rival or the conditions, in words; `target` the promise, such as `≥ 20`; `met` whether it was
-    kept, null where nothing was promised.
+    kept, null where nothing was promised; `module` is the one of the suite that measured it.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Row(msgspec.Struct, frozen=True):
     target: str = ""
     met: bool | None = None
     rounds: tuple[float, ...] = ()
+    module: str = ""
 
 
 def reported(name: str, rounds: Sequence[float], unit: str, against: str = "") -> Row:
@@ -66,9 +67,13 @@ def table(title: str, rows: Sequence[Row]) -> Table:
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
-    """The rows as a JSON list."""
+    """The rows as a JSON list, in the place of those of the same modules; what other modules measured before stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
+    modules = {row.module for row in rows}
+    before = msgspec.json.decode(path.read_bytes(), type=list[Row]) if path.exists() else []
+    all_rows = [*(row for row in before if row.module not in modules), *rows]
+    all_rows.sort(key=lambda row: row.module)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(all_rows), indent=1) + b"\n")
 
 
 def machine() -> str:

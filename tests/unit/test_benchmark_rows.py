@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import msgspec
 import pytest
 from rich.console import Console
 
-from benchmarks.rows import Row, above, at_least, at_most, reported, table
+from benchmarks.rows import Row, above, at_least, at_most, reported, table, write
 
 
 @pytest.mark.parametrize(
@@ -38,5 +39,14 @@ def test_a_miss_is_shown_as_a_miss_with_its_range() -> None:
 
 def test_a_row_is_written_with_every_field() -> None:
     assert set(msgspec.to_builtins(reported("n", [1.0], "s"))) == {
-        "name", "value", "unit", "against", "target", "met", "rounds"
+        "name", "value", "unit", "against", "target", "met", "rounds", "module"
     }  # fmt: skip
+
+
+def test_a_module_measured_again_replaces_its_rows_and_leaves_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    write([Row("a", 1.0, "s", module="one"), Row("b", 2.0, "s", module="one")], path)
+    write([Row("c", 3.0, "s", module="another")], path)
+    write([Row("a", 4.0, "s", module="one")], path)
+    rows = msgspec.json.decode(path.read_bytes(), type=list[Row])
+    assert [(row.module, row.name, row.value) for row in rows] == [("another", "c", 3.0), ("one", "a", 4.0)]
