@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ VERSION = "lambda_arch.schema"
 MIB = 1024 * 1024
 # A write is tried so often where other programs write to the same table, or make it.
 TRIES = 10
+HALF_MADE_SECONDS = 0.5
 RIVALRY = (
     rivalry.ConcurrentAppendException, rivalry.ConcurrentDeleteReadException, rivalry.ConcurrentDeleteDeleteException,
     rivalry.ConcurrentWriteException, rivalry.ProtocolChangedException, rivalry.MetadataChangedException,
@@ -203,12 +205,16 @@ class Lake:
         self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", self.run_id)
 
     def _make(self, table: Table) -> None:
-        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(table.schema)
-        builder = builder.comment(table.comment).property("owner", OWNER).property("source", table.name)
-        builder = builder.property(VERSION, str(table.version))
-        if table.partitioned_by:
-            builder = builder.partitionedBy(*table.partitioned_by)
-        _persistently(builder.execute)
+        def make() -> None:
+            builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(table.schema)
+            builder = builder.comment(table.comment).property("owner", OWNER).property("source", table.name)
+            builder = builder.property(VERSION, str(table.version))
+            if table.partitioned_by:
+                builder = builder.partitionedBy(*table.partitioned_by)
+            builder.execute()
+
+        # A table that another program is just making is, for a moment, a folder that is none.
+        _persistently(make, AnalysisException, pause=HALF_MADE_SECONDS)
 
     def _found(self, table: Table) -> Found | None:
         if not self.exists(table):
@@ -233,11 +239,12 @@ class Lake:
         self.spark.sql(f"{place} SET TBLPROPERTIES ('{VERSION}' = '{table.version}')")
 
 
-def _persistently(action: Callable[[], Done]) -> Done:
-    """What the action answers; begun anew where another program changed the table meanwhile."""
+def _persistently(action: Callable[[], Done], *further: type[Exception], pause: float = 0.0) -> Done:
+    """What the action answers; begun anew where another program changed the table meanwhile, or at further faults."""
     for _ in range(TRIES - 1):
-        with suppress(*RIVALRY):
+        with suppress(*RIVALRY, *further):
             return action()
+        time.sleep(pause)
     return action()
 
 

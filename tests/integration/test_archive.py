@@ -31,14 +31,14 @@ from streaming.produce import Record, produce, record_of
 pytestmark = [pytest.mark.servers, pytest.mark.spark]
 PLAN = Plan(3_000, 30, 20, 60, 1_767_225_600_000, 7, 300, 0.0, 0.0, 0.0)
 SHARES = Shares(duplicates=0.2, disorder=0.1, late=0.1, poison=0.05)
-PARTS, PATIENCE = 3, 600.0
+PARTS, PATIENCE = 2, 600.0
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
     """A broker and an archive, of which everything is due all the time."""
     config = speed_config(tmp_path_factory.mktemp("archive") / "var")
-    often = {"silver_seconds": 1, "compact_minutes": 0.1}
+    often = {"silver_seconds": 1, "compact_minutes": 0.3}
     spark = config.spark.model_copy(update={"conf": QUICK})
     config = config.model_copy(update={"archive": config.archive.model_copy(update=often), "spark": spark})
     with servers.running(config, ["kafka", "archive"], jars=FETCHED if FETCHED.is_dir() else None):
