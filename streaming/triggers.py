@@ -86,6 +86,6 @@ def _lag(source: Mapping[str, Any]) -> dict[str, int]:
 def _offsets(said: Any) -> dict[str, int]:
     """Of a Kafka source: the next offset of each partition; of another, or where Spark says none, nothing."""
     topics = json.loads(said) if isinstance(said, str) else said
-    if not isinstance(topics, dict):
-        return {}
-    return {f"{topic}/{number}": offset for topic, found in topics.items() for number, offset in found.items()}
+    by_topic = topics.items() if isinstance(topics, dict) else ()
+    known = [(topic, found) for topic, found in by_topic if isinstance(found, dict)]
+    return {f"{topic}/{number}": offset for topic, found in known for number, offset in found.items()}

@@ -40,8 +40,12 @@ def test_what_spark_leaves_out_is_naught(missing: str) -> None:
     assert trigger_of({name: value for name, value in PROGRESS.items() if name != missing}).query == "speed-events"
 
 
-def test_a_source_without_offsets_has_no_lag() -> None:
-    assert trigger_of({**PROGRESS, "sources": [{"endOffset": None, "latestOffset": None}]}).lag == {}
+DELTA = {"sourceVersion": 1, "reservoirId": "a-table", "reservoirVersion": 3, "index": -1, "isStartingVersion": False}
+
+
+@pytest.mark.parametrize("offsets", [None, DELTA, json.dumps(DELTA), "null", "7"])
+def test_a_source_without_partitions_has_no_lag(offsets: Any) -> None:
+    assert trigger_of({**PROGRESS, "sources": [{"endOffset": offsets, "latestOffset": offsets}]}).lag == {}
 
 
 class Query:
