@@ -34,7 +34,6 @@ from streaming.source import raw_records
 
 RATE, SECONDS, SEED, WARM_UP = 200, 90, 20160101, 1_000
 BOUNDARY_SECONDS, PATIENCE_SECONDS = 1.5, 60.0
-ROCKS = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 _profile = msgspec.msgpack.Decoder(Profile)
 Floats = NDArray[np.float64]
 
@@ -172,11 +171,10 @@ def boundaries(config: Config) -> list[float]:
 
 @contextmanager
 def windows(ground: Ground, config: Config, store: Store) -> Iterator[None]:
-    """The usual way, running: what a user watched on a day is held by Spark, and scored when it changes."""
+    """The usual way, running: what a user watched on a day is held by Spark, in memory, and scored when it changes."""
     models, count = store.models(1), config.batch.top_n
     assert models is not None
     spark = ground.spark
-    spark.conf.set("spark.sql.streaming.stateStore.providerClass", ROCKS)
     value = F.from_json(
         F.col("value").cast("string"), "event_id string, user_id string, title_id string, event_time timestamp"
     )
