@@ -83,7 +83,7 @@ def test_records_come_so_much_faster_than_they_happened(broker: Config) -> None:
 
 def test_a_record_that_is_too_large_for_the_broker_is_an_error(broker: Config) -> None:
     with pytest.raises(ProduceError, match=r"(?i)too large"):
-        produce(broker.kafka.bootstrap, [Record("events", None, b"x" * 2_000_000)], None, broker.kafka.topics)
+        produce(broker.kafka.bootstrap, [Record("events", None, b"x" * 3_000_000)], None, broker.kafka.topics)
 
 
 def test_a_broker_that_is_away_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
