@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from scorers import broker_and_store, encoded, heard, process, said, send, threads, told_by
-from speed_stack import add_partitions, lag, messages, published, size, undisturbed, until
+from speed_stack import PATIENCE_SECONDS, add_partitions, lag, messages, published, size, undisturbed, until
 from store_content import content, counts, records
 from store_server import free_port
 from typer.testing import CliRunner
@@ -119,7 +119,7 @@ def test_topic_gated_gains_partitions_with_a_backlog_and_nothing_that_is_overtak
     add_partitions(config, config.kafka.topics.gated, 6)
     send(config, encoded(log[4000:]))
     with threads(config, 2):
-        until(lambda: lag(config) == 0)
+        until(lambda: lag(config) == 0, 3 * PATIENCE_SECONDS)
     assert counts(store) == Counts(applied=8000)
     assert content(store) == undisturbed(config, small_models, [value for _, value in encoded(log)])
 
@@ -130,11 +130,11 @@ def test_topic_gated_gains_partitions_while_scorers_run_and_they_read_all_of_the
     store, log = walked(published(config, small_models), config), views(4000, small_models.horizon, 40)
     with threads(config, 2):
         send(config, encoded(log[:2000]))
-        until(lambda: counts(store).applied == 2000)
+        until(lambda: counts(store).applied == 2000, 3 * PATIENCE_SECONDS)
         add_partitions(config, config.kafka.topics.gated, 6)
         send(config, encoded(log[2000:]))
-        until(lambda: counts(store).applied >= 4000)
-        until(lambda: lag(config) == 0)
+        until(lambda: counts(store).applied >= 4000, 3 * PATIENCE_SECONDS)
+        until(lambda: lag(config) == 0, 3 * PATIENCE_SECONDS)
     assert counts(store) == Counts(applied=4000)
     assert {message.partition() for message in messages(config, config.kafka.topics.gated)} == set(range(6))
 
