@@ -16,15 +16,12 @@ from benchmarks.ground import Ground
 from benchmarks.rows import Row, at_least, reported
 from benchmarks.timing import in_turns, ratios
 from generate.pipeline import generate
-from generate.plan import Plan
-from lambda_arch.clock import parse_rfc3339
+from generate.plan import START, Plan
 from lambda_arch.rules import EVENT_FIELDS
 from lambda_arch.schemas import EVENT, RAW, conform
 from streaming.gate import gated_events
 
 EVENTS, USERS, TITLES, DAYS, SEED, ROUNDS = 1_000_000, 20_000, 20_000, 90, 1, 5
-START = "2026-01-01T00:00:00Z"
-MILLI = 1000
 
 
 def rows(ground: Ground) -> list[Row]:
@@ -47,7 +44,7 @@ def rows(ground: Ground) -> list[Row]:
 def _raw(ground: Ground) -> DataFrame:
     """A made-up service's events as they come from Kafka, in one partition."""
     folder = Path(ground.config.paths.lake).parent / "gate"
-    plan = Plan(EVENTS, USERS, TITLES, DAYS, parse_rfc3339(START) // MILLI, SEED, 0)
+    plan = Plan(EVENTS, USERS, TITLES, DAYS, START, SEED, 0)
     generate(plan, folder, True, lambda _: None)
     lines = ground.spark.read.text(str(folder / "lines" / "events-*.jsonl")).coalesce(1)
     said = F.from_json("value", "key string, value string")

@@ -10,16 +10,14 @@ from tempfile import TemporaryDirectory
 from benchmarks.ground import Ground
 from benchmarks.rows import Row, at_least
 from generate.pipeline import generate
-from generate.plan import Plan
-from lambda_arch.clock import parse_rfc3339
+from generate.plan import START, Plan
 
 EVENTS, USERS, TITLES, DAYS, SEED, ROUNDS = 2_000_000, 200_000, 20_000, 90, 1, 3
-MILLI = 1000
 
 
 def rows(ground: Ground) -> list[Row]:
     """Events a second, Parquet files."""
-    plan = Plan(EVENTS, USERS, TITLES, DAYS, parse_rfc3339("2026-01-01T00:00:00Z") // MILLI, SEED, EVENTS // 50)
+    plan = Plan(EVENTS, USERS, TITLES, DAYS, START, SEED, EVENTS // 50)
     found = []
     for _ in range(ROUNDS):
         with _folder(ground) as folder:

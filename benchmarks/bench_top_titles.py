@@ -22,12 +22,12 @@ from benchmarks.ground import Ground
 from benchmarks.rows import Row, at_least, at_most, reported
 from benchmarks.timing import in_turns, ratios
 from generate.pipeline import generate
-from generate.plan import Plan
+from generate.plan import START, Plan
 from lambda_arch.models import FoldIn, RecommendModel
 from lambda_arch.ranking import best_rows
 from lambda_arch.schemas import ArrowFunction
 
-EVENTS, USERS, TITLES, DAYS, START, SEED = 6_000_000, 110_000, 20_000, 90, 1_767_225_600_000, 1
+EVENTS, USERS, TITLES, DAYS, SEED = 6_000_000, 110_000, 20_000, 90, 1
 RANK, ITERATIONS, BEST = 64, 3, 10
 ROUNDS, COMPARED = 5, 1_000
 LISTS = "user int, titles array<int>, scores array<double>"

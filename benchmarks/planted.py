@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from generate.opinions import Opinions, opinions
-from generate.plan import DAY, Plan
+from generate.plan import DAY, START, Plan
 from generate.titles import NEVER
 from generate.world import World, made_world
 from lambda_arch.clock import DAY as MICROS_A_DAY
 from lambda_arch.posts import PostProfile, merge_post_profiles, post_profile, unit_post_tile
 
-TITLES, POSTS, DAYS, START = 200, 40_000, 90, 1_767_225_600_000
+TITLES, POSTS, DAYS = 200, 40_000, 90
 AHEAD = 7
 
 

@@ -15,8 +15,8 @@ from benchmarks.ground import Ground
 from benchmarks.planted import AHEAD, TITLES, Asked, Service, service
 from benchmarks.rows import Row, above, at_least, at_most, reported
 from lambda_arch.forecast import Expected, forecast
-from lambda_arch.posts import PostProfile, together
-from lambda_arch.trend import WEEK, newest, trend
+from lambda_arch.posts import PostProfile, newest, together
+from lambda_arch.trend import WEEK, trend
 from lambda_arch.trending import pace
 
 # Services that nothing was chosen on.

@@ -17,6 +17,8 @@ SECOND = 1000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 RANK = 8
+# Where what is made begins unless told otherwise: 2026-01-01 00:00 UTC.
+START = 1_767_225_600_000
 # More than half of it repeated or delayed would no longer be a log.
 BOUNDS: tuple[tuple[tuple[str, ...], int, float], ...] = (
     (("events", "users", "titles"), 1, 10**9),

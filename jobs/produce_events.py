@@ -18,9 +18,9 @@ from streaming.mixing import Shares, Tally, mixed
 from streaming.pacing import by_time, tail
 from streaming.produce import ProduceError, ProduceReport, Record, produce, read_records, record_of
 
-# A made-up service has so many events for each user and title; like all of `generate`, it begins with 2026.
+# A made-up service has so many events for each user and title.
 EVENTS_A_USER, EVENTS_A_TITLE, POSTS_PER_EVENT = 100, 500, 0.02
-DAYS, START = 90, 1_767_225_600_000
+DAYS = 90
 
 Share = Annotated[float, typer.Option(metavar="SHARE", help="Of the source's records, from 0 to 1.")]
 
@@ -78,7 +78,7 @@ def _source(
 
 def _generated(events: int, seed: int) -> Iterable[Record]:
     from generate.pipeline import generated_lines
-    from generate.plan import GenerateError, Plan
+    from generate.plan import START, GenerateError, Plan
 
     users, titles = max(1, events // EVENTS_A_USER), max(1, events // EVENTS_A_TITLE)
     posts = round(events * POSTS_PER_EVENT)

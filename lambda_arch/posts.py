@@ -81,6 +81,12 @@ def together(parts: Iterable[Felt]) -> Felt:
     return Felt(sum(part.posts for part in known), sum(part.positive for part in known))
 
 
+def newest(tiles: Mapping[int, Felt], count: int) -> dict[int, Felt]:
+    """The tiles of the `count` spans that end with the newest, in the order given."""
+    floor = max(tiles, default=0) - count
+    return {number: felt for number, felt in tiles.items() if number > floor}
+
+
 class PostProfile(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """All posts about a title together, and the newest apart by day, hour and minute (numbered since 1970 UTC)."""
 
@@ -136,5 +142,4 @@ def _newest(parts: Iterable[Mapping[int, Felt]], kept: int) -> dict[int, Felt]:
             known = merged.get(number)
             both = Felt(known.posts + felt.posts, known.positive + felt.positive) if known else felt
             merged[number] = both
-    floor = max(merged, default=0) - kept
-    return {number: merged[number] for number in sorted(merged) if number > floor}
+    return newest({number: merged[number] for number in sorted(merged)}, kept)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import msgspec
 
-from lambda_arch.posts import Felt, PostProfile, together
+from lambda_arch.posts import Felt, PostProfile, newest, together
 from lambda_arch.scoring import Z95
 
 WEEK, MONTH, SERIES_DAYS = 7, 28, 14
@@ -40,12 +39,6 @@ def series(profile: PostProfile) -> list[Felt]:
     """Posts of each of the SERIES_DAYS days that end with the newest post's, newest first."""
     last = max(profile.days, default=0)
     return [profile.days.get(day, Felt()) for day in range(last, last - SERIES_DAYS, -1)]
-
-
-def newest(tiles: Mapping[int, Felt], count: int) -> dict[int, Felt]:
-    """The tiles of the `count` spans that end with the newest."""
-    floor = max(tiles, default=0) - count
-    return {number: felt for number, felt in tiles.items() if number > floor}
 
 
 def trend(profile: PostProfile) -> Trend | None:

@@ -7,8 +7,7 @@ import math
 import msgspec
 
 from lambda_arch.clock import DAY, HOUR
-from lambda_arch.posts import PostProfile, together
-from lambda_arch.trend import newest
+from lambda_arch.posts import PostProfile, newest, together
 
 WINDOW_HOURS, BASELINE_DAYS = 24, 28
 # What is told of: so many posts, usual or now; what chance does to one title in 400; and more than weekdays differ by.

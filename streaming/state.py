@@ -81,10 +81,11 @@ def decode_state(stored: bytes | None, tile: type[TileT]) -> State[TileT]:
     """
     if stored is None:
         return State()
-    if _known_schema(stored) == DAYS_ALONE and tile is PostProfile:
+    schema = _known_schema(stored)
+    if schema == DAYS_ALONE and tile is PostProfile:
         return _by_day_alone(stored)
     state: State[TileT] = _decoders[tile].decode(stored)
-    return msgspec.structs.replace(state, schema=SCHEMA)
+    return state if schema == SCHEMA else msgspec.structs.replace(state, schema=SCHEMA)
 
 
 def counts_of(stored: bytes) -> Counts:
@@ -131,7 +132,8 @@ def absorbed(
     seen = set().union(*ids.values())
     units: dict[int, list[TileT]] = {}
     for record in records:
-        source, fence = _source(record), fences.get(_source(record), -1)
+        source = _source(record)
+        fence = fences.get(source, -1)
         duplicate, kept = record.id_hash in seen, record.event_time >= horizons.oldest
         # Where `gated` gained partitions, an entity's records came by two of them, and a later one may be the first:
         # what was overtaken has left no trace.

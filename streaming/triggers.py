@@ -64,8 +64,9 @@ class Triggers:
             return
         self._next = self._clock() + TELL_SECONDS
         for query in queries:
-            if query.lastProgress is not None:
-                self._tell(trigger_of(json.loads(query.lastProgress.json)))
+            # Asked for once: each time the JVM writes all of it as JSON.
+            if (progress := query.lastProgress) is not None:
+                self._tell(trigger_of(json.loads(progress.json)))
 
     def _tell(self, trigger: Trigger) -> None:
         if self._told.get(trigger.query) != (trigger.batch, trigger.at):
