@@ -11,6 +11,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
+from lambda_arch.policies import Serving
 from lambda_arch.recipes import Batch, Section
 
 PREFIX = "LAMBDA_ARCH__"
@@ -107,22 +108,6 @@ class Archive(Section):
     compact_minutes: float = Field(ge=0)
     compact_mib: int = Field(ge=1)
     driver_memory: str
-
-
-class Limits(Section):
-    """Age beyond which a layer's record is out."""
-
-    batch_hours: float
-    speed_hours: float
-
-
-class Serving(Section):
-    """The API and the arbiter's policy."""
-
-    host: str
-    port: int
-    limits: dict[str, Limits]
-    margin_errors: float
 
 
 class Schedule(Section):

@@ -8,9 +8,9 @@ from typing import Literal
 import msgspec
 
 from lambda_arch.clock import HOUR, parse_rfc3339
-from lambda_arch.config import Limits
 from lambda_arch.fidelity import FidelityTable, Measure, bucket
 from lambda_arch.keys import Generations
+from lambda_arch.policies import Limits
 from lambda_arch.records import Layer, Prediction, UseCase
 
 Reason = Literal["expired", "unknown_generation", "unknown_schema", "unreadable", "no_generation", "no_models"]

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_arch.clock import HOUR, parse_rfc3339, rfc3339
-from lambda_arch.config import Limits
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.keys import Generations
+from lambda_arch.policies import Limits
 from lambda_arch.records import Prediction
 from serving.arbiter import Candidates, Context, Decision, age, arbitrate
 from serving.words import sentence

@@ -1,0 +1,43 @@
+"""What operators ask: whether it is alive and ready, how it does, and the page for people."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from lambda_arch.store import StoreError
+from serving.desk import AtDesk
+from serving.page import HTML, POLICY
+from serving.replies import StatusReply
+
+operations = APIRouter()
+
+
+@operations.get("/health")
+async def health() -> StatusReply:
+    """Whether the process is alive, whatever the store does."""
+    return StatusReply(status="alive")
+
+
+@operations.get("/ready", responses={503: {"model": StatusReply, "description": "Not ready, with reasons"}})
+async def ready(desk: AtDesk) -> JSONResponse:
+    """Whether the store answers, a generation is published and its models are loaded; 503 with reasons if not."""
+    try:
+        reasons = await desk.answers.unready()
+    except StoreError as error:
+        reasons = [str(error)]
+    status = StatusReply(status="not ready" if reasons else "ready", reasons=reasons)
+    return JSONResponse(status.model_dump(), 503 if reasons else 200)
+
+
+@operations.get("/metrics")
+async def metrics(desk: AtDesk) -> Response:
+    """Decisions and latency, for Prometheus."""
+    return Response(desk.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+@operations.get("/", include_in_schema=False)
+async def page() -> HTMLResponse:
+    """The plain page for people."""
+    return HTMLResponse(HTML, headers={"Content-Security-Policy": POLICY})
