@@ -68,18 +68,25 @@ class AsyncStore:
 
     async def read(self, entity: str, use_cases: Sequence[UseCase]) -> Reading:
         """Pointer, clock and an entity's records in one round trip; a second one only after a flip."""
+        [reading] = await self.read_many([entity], use_cases)
+        return reading
+
+    async def read_many(self, entities: Sequence[str], use_cases: Sequence[UseCase]) -> list[Reading]:
+        """The same of many entities, all of one moment, in one round trip; a second one only after a flip."""
         while True:
+            expected = self._expected
             pipe = self.redis.pipeline(transaction=False)
             pipe.hgetall(GENERATION_KEY)
             pipe.get(CLOCK_KEY)
-            pipe.hmget(generation_key(entity, self._expected), *use_cases)
-            pipe.hmget(speed_key(entity), *use_cases)
-            expected = self._expected
-            stored, clock, batch, speed = await self._answer(pipe.execute())
+            for entity in entities:
+                pipe.hmget(generation_key(entity, expected), *use_cases)
+                pipe.hmget(speed_key(entity), *use_cases)
+            stored, clock, *hashes = await self._answer(pipe.execute())
             generations = generations_of(stored)
             if generations.current == expected:
-                pairs = zip(batch, speed, strict=True)
-                return Reading(generations, int(clock or 0), dict(zip(use_cases, pairs, strict=True)))
+                pairs = [zip(*both, strict=True) for both in zip(hashes[::2], hashes[1::2], strict=True)]
+                found = [dict(zip(use_cases, of_entity, strict=True)) for of_entity in pairs]
+                return [Reading(generations, int(clock or 0), records) for records in found]
             self._expected = generations.current
 
     async def models(self, generation: int) -> Models | None:

@@ -57,14 +57,22 @@ class _Versioned(msgspec.Struct):
     schema: int = SCHEMA
 
 
-# The version is read by itself first: a record of another release need not have this release's fields.
 _version = msgspec.json.Decoder(_Versioned)
 _decoder = msgspec.json.Decoder(Prediction)
 
 
 def decode(stored: bytes) -> Prediction:
     """The record of stored JSON; raises UnknownSchemaError for a schema of another release."""
-    schema = _version.decode(stored).schema
+    try:
+        record = _decoder.decode(stored)
+    except msgspec.ValidationError:
+        # A record of another release need not have this release's fields: its version is read by itself.
+        _check(_version.decode(stored).schema)
+        raise
+    _check(record.schema)
+    return record
+
+
+def _check(schema: int) -> None:
     if schema != SCHEMA:
         raise UnknownSchemaError(f"prediction of schema {schema}, this release reads {SCHEMA}: upgrade first")
-    return _decoder.decode(stored)

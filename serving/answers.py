@@ -70,12 +70,20 @@ class Answers:
 
     async def view(self, entity: str, use_cases: Sequence[UseCase]) -> View:
         """Both layers' records of an entity, in one round trip; raises StoreError where the store is away."""
-        reading = await self._store.read(entity, use_cases)
-        loaded = await self._current.of(reading.generations.current)
-        return View(
-            entity=entity, generations=reading.generations, now=self._now(reading.clock, reading.generations),
-            stored=reading.records, loaded=loaded,
-        )  # fmt: skip
+        [view] = await self.views([entity], use_cases)
+        return view
+
+    async def views(self, entities: Sequence[str], use_cases: Sequence[UseCase]) -> list[View]:
+        """The same of many entities, of one moment and generation, in one round trip."""
+        readings = await self._store.read_many(entities, use_cases)
+        if not readings:
+            return []
+        generations = readings[0].generations
+        loaded, now = await self._current.of(generations.current), self._now(readings[0].clock, generations)
+        return [
+            View(entity=entity, generations=generations, now=now, stored=reading.records, loaded=loaded)
+            for entity, reading in zip(entities, readings, strict=True)
+        ]
 
     def answer_of(self, view: View, use_case: UseCase) -> Answer:
         """The answer of what was read."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Response
 
 from lambda_arch.records import UseCase
-from serving.answers import Answers
+from serving.answers import Answer, Answers
 from serving.metrics import Metrics
-from serving.replies import fields
+from serving.replies import fields, sent, told
 
 
 class Desk:
@@ -18,11 +18,19 @@ class Desk:
     def __init__(self, answers: Answers, metrics: Metrics) -> None:
         self.answers, self.metrics = answers, metrics
 
-    async def ask(self, use_case: UseCase, entity: str) -> dict[str, Any]:
-        """The answer's fields; raises StoreError where the store is away."""
+    async def answer(self, use_case: UseCase, entity: str) -> Answer:
+        """The answer, counted; raises StoreError where the store is away."""
         answer = await self.answers.answer(use_case, entity)
         self.metrics.count(answer)
-        return fields(answer)
+        return answer
+
+    async def ask(self, use_case: UseCase, entity: str) -> dict[str, Any]:
+        """The answer's fields; raises StoreError where the store is away."""
+        return fields(await self.answer(use_case, entity))
+
+    async def reply(self, use_case: UseCase, entity: str) -> Response:
+        """The answer as it goes out; raises StoreError where the store is away."""
+        return sent(told(await self.answer(use_case, entity)))
 
 
 def _desk(request: Request) -> Desk:

@@ -6,10 +6,13 @@ import json
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
+from fastapi import Response
+from msgspec import structs
 from pydantic import BaseModel, ConfigDict
 
 from lambda_arch.records import UseCase
 from serving.answers import Answer, View
+from serving.arbiter import Decision
 from serving.values import Churn, Recommendations, Segment, Sentiment
 from serving.words import sentence
 
@@ -95,10 +98,27 @@ ChurnReply = AnswerReply[Churn]
 SentimentReply = AnswerReply[Sentiment]
 
 
+class Told(Decision, frozen=True, kw_only=True):
+    """A decision as it goes out: with its sentence."""
+
+    sentence: str
+
+
+def told(answer: Answer) -> Answer:
+    """An answer with its decision in words."""
+    decision = answer.decision
+    parts = {name: getattr(decision, name) for name in decision.__struct_fields__}
+    return structs.replace(answer, decision=Told(sentence=sentence(answer.use_case, decision), **parts))
+
+
+def sent(content: Any) -> Response:
+    """What msgspec encodes, as a response: what a route documents by `model`, it may send without pydantic's checks."""
+    return Response(msgspec.json.encode(content), media_type="application/json")
+
+
 def fields(answer: Answer) -> dict[str, Any]:
     """An answer's fields with its decision in words."""
-    built: dict[str, Any] = msgspec.to_builtins(answer)
-    built["decision"]["sentence"] = sentence(answer.use_case, answer.decision)
+    built: dict[str, Any] = msgspec.to_builtins(told(answer))
     return built
 
 

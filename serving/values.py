@@ -155,10 +155,17 @@ def is_valid(use_case: UseCase, value: dict[str, Any]) -> bool:
     return True
 
 
+# What a record of the release before lacks is null.
+_ABSENT = {
+    use_case: {name: None for name, field in kind.model_fields.items() if not field.is_required()}
+    for use_case, kind in _STORED.items()
+}
+
+
 def presented(use_case: UseCase, value: dict[str, Any], models: Models) -> dict[str, Any]:
-    """A valid stored value as it goes out: titles with their names from the catalogue."""
+    """A valid stored value as it goes out: whole, and titles with their names from the catalogue."""
     if use_case != "recommend":
-        return value
+        return _ABSENT[use_case] | value
     scored = zip_longest(value["titles"], value["scores"][: len(value["titles"])])
     items = [{**_named(title, models), "score": score} for title, score in scored]
     rest = {key: part for key, part in value.items() if key not in ("titles", "scores")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from serving.desk import AtDesk, Id
 from serving.problems import DOCUMENTED
@@ -11,7 +11,7 @@ from serving.replies import SentimentReply
 titles = APIRouter(prefix="/v1/titles", responses=DOCUMENTED)
 
 
-@titles.get("/{title_id:path}/sentiment")
-async def sentiment(title_id: Id, desk: AtDesk) -> SentimentReply:
+@titles.get("/{title_id:path}/sentiment", response_model=SentimentReply)
+async def sentiment(title_id: Id, desk: AtDesk) -> Response:
     """What the audience feels about this title."""
-    return SentimentReply(**await desk.ask("sentiment", f"t:{title_id}"))
+    return await desk.reply("sentiment", f"t:{title_id}")

@@ -4,38 +4,37 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
+from msgspec import structs
 
 from lambda_arch.records import USER_USE_CASES
 from serving.desk import AtDesk, Id
 from serving.problems import DOCUMENTED
-from serving.replies import ChurnReply, EntityReply, RecommendationsReply, SegmentReply, layers
+from serving.replies import ChurnReply, EntityReply, RecommendationsReply, SegmentReply, layers, sent, told
 
 MAX_TITLES = 100
 
 users = APIRouter(prefix="/v1/users", responses=DOCUMENTED)
 
 
-@users.get("/{user_id:path}/recommendations")
-async def recommendations(
-    user_id: Id, desk: AtDesk, n: Annotated[int, Query(ge=1, le=MAX_TITLES)] = 10
-) -> RecommendationsReply:
+@users.get("/{user_id:path}/recommendations", response_model=RecommendationsReply)
+async def recommendations(user_id: Id, desk: AtDesk, n: Annotated[int, Query(ge=1, le=MAX_TITLES)] = 10) -> Response:
     """What goes to the top of this viewer's watchlist: at most `n` titles, best first."""
-    asked = await desk.ask("recommend", f"u:{user_id}")
-    asked["value"]["items"] = asked["value"]["items"][:n]
-    return RecommendationsReply(**asked)
+    answer = await desk.answer("recommend", f"u:{user_id}")
+    value = {**answer.value, "items": answer.value["items"][:n]}
+    return sent(told(structs.replace(answer, value=value)))
 
 
-@users.get("/{user_id:path}/segment")
-async def segment(user_id: Id, desk: AtDesk) -> SegmentReply:
+@users.get("/{user_id:path}/segment", response_model=SegmentReply)
+async def segment(user_id: Id, desk: AtDesk) -> Response:
     """Which segment this viewer belongs to."""
-    return SegmentReply(**await desk.ask("segment", f"u:{user_id}"))
+    return await desk.reply("segment", f"u:{user_id}")
 
 
-@users.get("/{user_id:path}/churn")
-async def churn(user_id: Id, desk: AtDesk) -> ChurnReply:
+@users.get("/{user_id:path}/churn", response_model=ChurnReply)
+async def churn(user_id: Id, desk: AtDesk) -> Response:
     """How likely this viewer is to cancel."""
-    return ChurnReply(**await desk.ask("churn", f"u:{user_id}"))
+    return await desk.reply("churn", f"u:{user_id}")
 
 
 @users.get("/{user_id:path}/layers")

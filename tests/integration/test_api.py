@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import httpx
 import msgspec
 import pytest
 import uvicorn
+from pydantic import BaseModel
 from store_server import StoreServer, free_port
 from typer.testing import CliRunner, Result
 
@@ -25,6 +27,7 @@ from lambda_arch.models import Models
 from lambda_arch.records import Prediction, UseCase, encode
 from lambda_arch.store import Store, StoreError
 from serving.app import create_app
+from serving.replies import ChurnReply, EntityReply, RecommendationsReply, SegmentReply, SentimentReply
 
 pytestmark = pytest.mark.servers
 HORIZON = parse_rfc3339("2016-01-02T00:00:00Z")  # of small_models
@@ -366,6 +369,27 @@ def test_openapi_types_every_answer(serve: Serve) -> None:
     churn = api["paths"]["/v1/users/{user_id}/churn"]["get"]["responses"]
     assert churn["200"]["content"]["application/json"]["schema"]["$ref"].endswith("AnswerReply_Churn_")
     assert set(churn["422"]["content"]) == set(churn["503"]["content"]) == {"application/problem+json"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "path"),
+    [
+        pytest.param(RecommendationsReply, "/v1/users/{user_id}/recommendations", id="recommendations"),
+        pytest.param(SegmentReply, "/v1/users/{user_id}/segment", id="a segment"),
+        pytest.param(ChurnReply, "/v1/users/{user_id}/churn", id="churn"),
+        pytest.param(EntityReply, "/v1/users/{user_id}/layers", id="both layers"),
+        pytest.param(SentimentReply, "/v1/titles/{title_id}/sentiment", id="sentiment"),
+    ],
+)
+def test_what_is_sent_is_what_is_documented(filled: Store, serve: Serve, reply: type[BaseModel], path: str) -> None:
+    """No model stands between an answer and the wire, so that each kind of answer is held to its model here."""
+    client = serve()
+    documented = ok(client, "/openapi.json")["paths"][path]["get"]["responses"]["200"]
+    schema = documented["content"]["application/json"]["schema"]["$ref"]
+    assert re.sub(r"\W", "_", reply.__name__) == schema.rpartition("/")[2]
+    for identity in ("42", "a", "7", "nobody"):
+        sent = client.get(path.format(user_id=identity, title_id=identity))
+        assert reply.model_validate_json(sent.content, strict=True).model_dump(mode="json") == sent.json()
 
 
 def test_the_page_needs_nothing_from_elsewhere(serve: Serve) -> None:

@@ -350,6 +350,31 @@ def test_a_read_follows_the_pointer(store: Store, store_url: str, entity: str) -
     store.redis.delete(GENERATION_KEY)
 
 
+def test_many_entities_are_read_at_once_and_follow_the_pointer(store: Store, store_url: str) -> None:
+    entities = [fresh() for _ in range(3)]
+    for generation in (1, 2):
+        said = {entity: encode(record(entity, layer="batch", generation=generation)) for entity in entities[1:]}
+        store.publish(generation, [(entity, {"churn": bytes_}) for entity, bytes_ in said.items()])
+    commit(store, entities[2], 0, record(entities[2]))
+
+    async def seen() -> list[list[list[tuple[str, int]]]]:
+        reader = AsyncStore(store_url)
+        found = []
+        for generation in (1, 2):
+            store.flip(generation, generation)
+            readings = await reader.read_many(entities, ["churn"])
+            assert {reading.generations.current for reading in readings} == {generation}
+            found.append([[(one.layer, one.generation) for bytes_ in reading.records["churn"] if bytes_
+                           for one in [decode(bytes_)]] for reading in readings])  # fmt: skip
+        await reader.close()
+        return found
+
+    store.redis.delete(GENERATION_KEY)
+    speed = ("speed", 1)
+    assert asyncio.run(seen()) == [[[], [("batch", n)], [("batch", n), speed]] for n in (1, 2)]
+    store.redis.delete(GENERATION_KEY)
+
+
 def test_a_burst_of_reads_waits_its_turn(store_url: str) -> None:
     async def burst() -> int:
         reader = AsyncStore(store_url)
