@@ -1,70 +1,52 @@
-"""The serving layer's reads of the store, for an event loop."""
+"""The serving layer's reads of the store, for an event loop: all that is asked in one tick is one round trip."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
-import msgspec
-import redis.asyncio
-import redis.asyncio.retry
-from redis.backoff import NoBackoff
+import hiredis
 
+from lambda_arch.addresses import address_of
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
-from lambda_arch.keys import (
-    CLOCK_KEY,
-    GENERATION_KEY,
-    Generations,
-    fidelity_key,
-    generation_key,
-    generations_of,
-    model_key,
-    speed_key,
-)
+from lambda_arch.gathered import Asked, Reading, batches
+from lambda_arch.keys import CLOCK_KEY, GENERATION_KEY, Generations, fidelity_key, generations_of, model_key
+from lambda_arch.link import Command
 from lambda_arch.model_bytes import decode_models
 from lambda_arch.models import Models
+from lambda_arch.nodes import servers_at
 from lambda_arch.records import UseCase
-from lambda_arch.store import STORE_ERRORS, StoreError
+from lambda_arch.store import StoreError
 
-CONNECTIONS = 32  # of one serving process
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """What one look at the store saw: the pointer, the event clock and per use case the (batch, speed) bytes."""
-
-    generations: Generations
-    clock: int
-    records: dict[UseCase, tuple[bytes | None, bytes | None]]
+PROBE_SECONDS, BULK_SECONDS = 0.1, 30.0
+_POINTER: tuple[Command, ...] = (("HGETALL", GENERATION_KEY), ("GET", CLOCK_KEY))
 
 
 class AsyncStore:
-    """The serving layer's reads, for an event loop; raises StoreError where the store is away."""
+    """The serving layer's reads, for an event loop; raises StoreError where the store is away.
+
+    While it is away nobody waits for it: whoever asks is told at once, until a probe finds it again.
+    """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._where = f"{parts.hostname}:{parts.port}" if parts.hostname else parts.path  # no password in messages
-        # One retry finds a restarted store; more would make a caller wait for one that is gone.
-        retry = redis.asyncio.retry.Retry(NoBackoff(), 1)
-        # A burst waits for a connection of a few; the plain pool would refuse the hundred-and-first request.
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url, max_connections=CONNECTIONS, timeout=5, socket_connect_timeout=1, socket_timeout=2, retry=retry
-        )
-        self.redis: Any = redis.asyncio.Redis.from_pool(pool)
+        self._address = address_of(url)
+        self._servers = servers_at(self._address)
+        self._bulk = servers_at(self._address, BULK_SECONDS)  # records do not queue behind megabytes of models
         self._expected = 0
+        self._gathered: list[Asked] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._away = ""
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.redis.aclose()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, self._servers.close(), self._bulk.close(), return_exceptions=True)
 
     async def pointer(self) -> tuple[Generations, int]:
         """The generations and the event clock, in one round trip."""
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.hgetall(GENERATION_KEY)
-        pipe.get(CLOCK_KEY)
-        generations, clock = await self._answer(pipe.execute())
-        return generations_of(generations), int(clock or 0)
+        return _pointer_of(_sound(await self._ask(_POINTER), self._refused))
 
     async def read(self, entity: str, use_cases: Sequence[UseCase]) -> Reading:
         """Pointer, clock and an entity's records in one round trip; a second one only after a flip."""
@@ -72,37 +54,109 @@ class AsyncStore:
         return reading
 
     async def read_many(self, entities: Sequence[str], use_cases: Sequence[UseCase]) -> list[Reading]:
-        """The same of many entities, all of one moment, in one round trip; a second one only after a flip."""
-        while True:
-            expected = self._expected
-            pipe = self.redis.pipeline(transaction=False)
-            pipe.hgetall(GENERATION_KEY)
-            pipe.get(CLOCK_KEY)
-            for entity in entities:
-                pipe.hmget(generation_key(entity, expected), *use_cases)
-                pipe.hmget(speed_key(entity), *use_cases)
-            stored, clock, *hashes = await self._answer(pipe.execute())
-            generations = generations_of(stored)
-            if generations.current == expected:
-                pairs = [zip(*both, strict=True) for both in zip(hashes[::2], hashes[1::2], strict=True)]
-                found = [dict(zip(use_cases, of_entity, strict=True)) for of_entity in pairs]
-                return [Reading(generations, int(clock or 0), records) for records in found]
-            self._expected = generations.current
+        """The same of many entities, all of one moment.
+
+        Whatever is asked in one tick of the event loop travels together, with pointer and clock once.
+        """
+        loop = asyncio.get_running_loop()
+        if not self._gathered:
+            loop.call_soon(self._send)
+        asked = Asked(tuple(entities), tuple(use_cases), loop.create_future())
+        self._gathered.append(asked)
+        return await asked.answer
 
     async def models(self, generation: int) -> Models | None:
         """A generation's models, or None where they are gone; raises UnknownSchemaError."""
-        stored = await self._answer(self.redis.get(model_key(generation)))
+        stored = await self._whole(model_key(generation))
         return await asyncio.to_thread(decode_models, stored) if stored else None
 
     async def fidelity(self, generation: int) -> FidelityTable | None:
         """A generation's fidelity table, or None; raises UnknownSchemaError."""
-        stored = await self._answer(self.redis.get(fidelity_key(generation)))
+        stored = await self._whole(fidelity_key(generation))
         return decode_fidelity(stored) if stored else None
 
-    async def _answer(self, asked: Awaitable[Any]) -> Any:
+    async def _whole(self, key: str) -> bytes | None:
         try:
-            return await asked
-        except STORE_ERRORS as error:
-            cause = str(error).rstrip(".")
-            remedy = "start it with `lambda-arch up`, or correct store.url"
-            raise StoreError(f"the store at {self._where} does not answer: {cause}; {remedy}") from None
+            answers = await self._bulk.ask([("GET", key)])
+        except OSError as error:
+            raise self._refused(error) from None
+        stored: bytes | None = _sound(answers, self._refused)[0]
+        return stored
+
+    def _send(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for batch in batches(gathered):
+            self._begin(self._read(batch))
+
+    async def _read(self, asked: list[Asked]) -> None:
+        """Answer all that was asked; what was read of another generation than the current one is read again."""
+        try:
+            while not await self._answered(asked):
+                asked = [one for one in asked if not one.answer.done()]
+        except Exception as error:
+            for one in asked:
+                one.refuse(error)
+
+    async def _answered(self, asked: list[Asked]) -> bool:
+        """One round trip; false where the generation that was read is not current: then nobody was answered."""
+        expected = self._expected
+        commands = [command for one in asked for command in one.commands(expected)]
+        answers = await self._ask([*_POINTER, *commands])
+        generations, clock = _pointer_of(_sound(answers[:2], self._refused))
+        self._expected = generations.current
+        if generations.current != expected:
+            return False
+        begin = 2
+        for one in asked:
+            end = begin + 2 * len(one.entities)
+            try:
+                one.tell(generations, clock, _sound(answers[begin:end], self._refused))
+            except StoreError as error:  # of one reader's entities: the others have their answers
+                one.refuse(error)
+            begin = end
+        return True
+
+    async def _ask(self, commands: Sequence[Command]) -> list[Any]:
+        if self._away:
+            raise StoreError(self._away)
+        try:
+            return await self._servers.ask(commands)
+        except OSError as error:
+            refused = self._refused(error)
+            if not self._away:
+                self._begin(self._probe())
+            self._away = str(refused)
+            raise refused from None
+
+    async def _probe(self) -> None:
+        while self._away:
+            await asyncio.sleep(PROBE_SECONDS)
+            try:
+                _sound(await self._servers.ask(_POINTER), self._refused)
+            except (OSError, StoreError):
+                continue
+            self._away = ""
+
+    def _begin(self, doing: Any) -> None:
+        task = asyncio.create_task(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _refused(self, error: object) -> StoreError:
+        cause = str(error).rstrip(".")
+        remedy = "start it with `lambda-arch up`, or correct store.url"
+        return StoreError(f"the store at {self._address} does not answer: {cause}; {remedy}")
+
+
+def _sound(answers: list[Any], refused: Any) -> list[Any]:
+    """The answers; the first fault among them is raised."""
+    for answer in answers:
+        if isinstance(answer, hiredis.ReplyError | OSError):
+            raise refused(answer)
+    return answers
+
+
+def _pointer_of(answers: list[Any]) -> tuple[Generations, int]:
+    stored, clock, *_ = answers
+    # The protocol's second version has a hash as a list.
+    return generations_of(dict(zip(stored[::2], stored[1::2], strict=True))), int(clock or 0)
