@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hiredis
@@ -16,6 +16,7 @@ from lambda_arch.addresses import Address
 
 CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 2.0
 Command = tuple[str | bytes | int, ...]
+_packed: Callable[[Command], bytes] = hiredis.pack_command  # type: ignore[assignment]  # typed for one word alone
 
 
 class Link(asyncio.Protocol):
@@ -45,7 +46,7 @@ class Link(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Any]] = loop.create_future()
         self._waiting.append((len(commands), [], future))
-        self._transport.write(b"".join(map(hiredis.pack_command, commands)))
+        self._transport.write(b"".join([_packed(command) for command in commands]))
         timer = loop.call_later(self._patience, self._give_up)
         future.add_done_callback(lambda _: timer.cancel())
         return future

@@ -13,6 +13,7 @@ from lambda_arch.keys import Generations
 from lambda_arch.models import Models
 from lambda_arch.reads import AsyncStore
 from lambda_arch.records import Prediction, UseCase
+from lambda_arch.store import StoreError
 from serving.arbiter import Context, Decision, Rejection, age, arbitrate
 from serving.current import Current, Loaded
 from serving.fallback import fallback
@@ -43,13 +44,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read of one entity at one moment; `now` in microseconds."""
+    """What was read of one entity at one moment; `now` in microseconds. `away`: the store could not be asked."""
 
     entity: str
     generations: Generations
     now: int
     stored: dict[UseCase, Pair]
     loaded: Loaded
+    away: bool = False
 
     def models(self) -> Models:
         """The models in memory; an empty generation 0 where there are none."""
@@ -62,24 +64,33 @@ class Answers:
     def __init__(self, store: AsyncStore, config: Config) -> None:
         self._store, self._config = store, config
         self._current = Current(store)
+        self._known = (Generations(), 0)  # pointer and clock as they were read last
 
     async def answer(self, use_case: UseCase, entity: str) -> Answer:
-        """The answer for `u:ID` or `t:ID`, known or not; raises StoreError where the store is away."""
+        """The answer for `u:ID` or `t:ID`, known or not.
+
+        While the store is away it is a fallback of the models in memory; raises StoreError where there are none.
+        """
         view = await self.view(entity, _READ.get(use_case, (use_case,)))
         return self.answer_of(view, use_case)
 
     async def view(self, entity: str, use_cases: Sequence[UseCase]) -> View:
-        """Both layers' records of an entity, in one round trip; raises StoreError where the store is away."""
+        """Both layers' records of an entity, in one round trip; the store away, as `answer` has it."""
         [view] = await self.views([entity], use_cases)
         return view
 
     async def views(self, entities: Sequence[str], use_cases: Sequence[UseCase]) -> list[View]:
         """The same of many entities, of one moment and generation, in one round trip."""
-        readings = await self._store.read_many(entities, use_cases)
+        try:
+            readings = await self._store.read_many(entities, use_cases)
+        except StoreError:
+            if self._current.loaded.models is None:
+                raise
+            return self._from_memory(entities, use_cases)
         if not readings:
             return []
-        generations = readings[0].generations
-        loaded, now = await self._current.of(generations.current), self._now(readings[0].clock, generations)
+        generations, clock = self._known = readings[0].generations, readings[0].clock
+        loaded, now = await self._current.of(generations.current), self._now(clock, generations)
         return [
             View(entity=entity, generations=generations, now=now, stored=reading.records, loaded=loaded)
             for entity, reading in zip(entities, readings, strict=True)
@@ -95,6 +106,16 @@ class Answers:
         if decision.layer == "fallback" or chosen is None:
             return self._fallen_back(view, use_case, decision)
         return _answered(view, chosen, decision)
+
+    def _from_memory(self, entities: Sequence[str], use_cases: Sequence[UseCase]) -> list[View]:
+        """Views while the store is away: nothing of anybody, but the models known last."""
+        (generations, clock), loaded = self._known, self._current.loaded
+        nothing: dict[UseCase, Pair] = dict.fromkeys(use_cases, (None, None))
+        now = self._now(clock, generations)
+        return [
+            View(entity=entity, generations=generations, now=now, stored=nothing, loaded=loaded, away=True)
+            for entity in entities
+        ]
 
     async def unready(self) -> list[str]:
         """Why answers cannot be given yet, with remedies; empty when they can. Raises StoreError."""
@@ -147,6 +168,8 @@ def _segment(view: View) -> int | None:
 
 
 def _missing(view: View) -> list[Rejection]:
+    if view.away:
+        return [Rejection(None, "store_away")]
     if not view.generations.current:
         return [Rejection(None, "no_generation")]
     return [] if view.loaded.models else [Rejection(None, "no_models")]

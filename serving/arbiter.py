@@ -13,7 +13,9 @@ from lambda_arch.keys import Generations
 from lambda_arch.policies import Limits
 from lambda_arch.records import Layer, Prediction, UseCase
 
-Reason = Literal["expired", "unknown_generation", "unknown_schema", "unreadable", "no_generation", "no_models"]
+Reason = Literal[
+    "expired", "unknown_generation", "unknown_schema", "unreadable", "no_generation", "no_models", "store_away"
+]
 Rule = Literal["fidelity", "newer", "batch_default", "only_batch", "only_speed", "fallback"]
 
 
@@ -36,7 +38,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """A record that may not answer; `no_generation` and `no_models` have no layer."""
+    """A record that may not answer; one without a layer says that none could be read, or no model."""
 
     layer: Layer | None
     reason: Reason

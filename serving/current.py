@@ -28,26 +28,26 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 class Current:
-    """Follows the pointer: a new generation is loaded beside the old one, which answers until then."""
+    """Follows the pointer: a new generation is loaded beside the old one, which answers until then.
+
+    `loaded` is what is in memory; `fault` says why it is not the generation that was asked for.
+    """
 
     def __init__(self, store: AsyncStore) -> None:
         self._store = store
-        self._loaded = Loaded()
+        self.loaded = Loaded()
         self._loading: asyncio.Task[None] | None = None
         self._not_before = 0.0
         self.fault = ""
 
     async def of(self, generation: int, wait: bool = False) -> Loaded:
-        """What is in memory, after a load if that is nothing or if told to `wait`; never raises for the store.
-
-        `fault` says why the generation in memory is not the one asked for.
-        """
-        if generation in (0, self._loaded.generation):
-            return self._loaded
+        """What is in memory, after a load if that is nothing or if told to `wait`; never raises for the store."""
+        if generation in (0, self.loaded.generation):
+            return self.loaded
         task = self._load_of(generation)
-        if task and (wait or self._loaded.models is None):
+        if task and (wait or self.loaded.models is None):
             await asyncio.shield(task)
-        return self._loaded
+        return self.loaded
 
     async def close(self) -> None:
         """End a load under way."""
@@ -74,4 +74,4 @@ class Current:
         if models is None:
             self.fault = f"models of generation {generation} are gone: publish it again with `lambda-arch night`"
             return
-        self._loaded, self.fault, self._not_before = Loaded(models, fidelity), "", 0.0
+        self.loaded, self.fault, self._not_before = Loaded(models, fidelity), "", 0.0

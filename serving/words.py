@@ -13,6 +13,7 @@ _REASONS = {
     "unreadable": "cannot be read",
     "no_generation": "no generation has been published",
     "no_models": "the generation's models are not loaded",
+    "store_away": "the store does not answer: nothing of it could be read",
 }
 
 

@@ -325,11 +325,32 @@ def test_a_new_generation_that_cannot_be_read_leaves_the_old_one_answering(fille
     assert (reply.status_code, "schema 9" in reply.json()["reasons"][0]) == (503, True)
 
 
-def test_a_store_that_is_killed_is_a_503_and_a_restarted_one_is_found(
+def test_while_the_store_is_away_the_models_in_memory_answer_and_a_restarted_one_is_found(
     filled: Store, server: StoreServer, serve: Serve
 ) -> None:
     client = serve()
-    ok(client, "/v1/users/42/churn")
+    assert ok(client, "/v1/users/42/churn")["layer"] == "speed"
+    server.stop()
+    for path, value in (("churn", {"probability": 0.27}), ("segment", {"name": "regular"})):
+        reply = ok(client, f"/v1/users/42/{path}")
+        assert (reply["layer"], reply["value"] | value, reply["generation"]) == ("fallback", reply["value"], 2)
+        assert reply["decision"]["rejected"] == [{"layer": None, "reason": "store_away"}]
+        assert "the store does not answer" in reply["decision"]["sentence"]
+    assert len(ok(client, "/v1/users/42/recommendations")["value"]["items"]) == 5
+    assert ok(client, "/v1/titles/a/sentiment")["value"]["posts"] == 0
+    assert ok(client, "/v1/users/42/layers")["use_cases"]["churn"]["batch"] is None
+    ready = client.get("/ready")
+    assert (ready.status_code, "lambda-arch up" in ready.json()["reasons"][0]) == (503, True)
+    server.start()
+    filled.flip(2, HORIZON)
+    filled.publish(2, [("u:42", {"churn": encode(record("churn", "u:42", "batch"))})])
+    wait_for(lambda: ok(client, "/v1/users/42/churn")["layer"] == "batch")
+
+
+def test_without_models_in_memory_a_store_that_is_away_is_a_503(
+    filled: Store, server: StoreServer, serve: Serve
+) -> None:
+    client = serve()
     server.stop()
     for path in ALL:
         asked = time.monotonic()
@@ -342,10 +363,8 @@ def test_a_store_that_is_killed_is_a_503_and_a_restarted_one_is_found(
     assert client.get("/ready").status_code == 503
     assert ok(client, "/health")["status"] == "alive"
     server.start()
+    wait_for(lambda: client.get("/v1/users/42/churn").status_code == 200)
     assert ok(client, "/v1/users/42/churn")["decision"]["rejected"] == [{"layer": None, "reason": "no_generation"}]
-    filled.flip(2, HORIZON)
-    filled.publish(2, [("u:42", {"churn": encode(record("churn", "u:42", "batch"))})])
-    assert ok(client, "/v1/users/42/churn")["layer"] == "batch"
 
 
 def test_metrics_count_decisions_and_time_routes_by_pattern(filled: Store, serve: Serve) -> None:

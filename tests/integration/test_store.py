@@ -23,7 +23,7 @@ from lambda_arch.generations import RollbackError, generation_number, retire, ro
 from lambda_arch.keys import GENERATION_KEY, NUMBERS_KEY, Generations, generation_key, speed_key
 from lambda_arch.lease import NightRunsError, night_lease
 from lambda_arch.models import Models
-from lambda_arch.reads import AsyncStore
+from lambda_arch.reads import AsyncStore, Reading
 from lambda_arch.records import Prediction, UnknownSchemaError, decode, encode, order
 from lambda_arch.store import Store, StoreError
 
@@ -383,6 +383,49 @@ def test_a_burst_of_reads_waits_its_turn(store_url: str) -> None:
         return len(readings)
 
     assert asyncio.run(burst()) == 400
+
+
+def test_what_is_read_in_one_tick_travels_together(store: Store, store_url: str) -> None:
+    entities = [fresh() for _ in range(100)]
+    for entity in entities:
+        commit(store, entity, 0, record(entity, evidence=int(entity.rpartition("-")[2])))
+
+    def reads() -> int:
+        told: int = store.redis.info("stats")["total_reads_processed"]
+        return told
+
+    async def in_one_tick() -> list[int]:
+        reader = AsyncStore(store_url)
+        await reader.pointer()
+        before = reads()
+        leaving = asyncio.ensure_future(reader.read(fresh(), ["churn"]))
+        asked = asyncio.gather(*(reader.read(entity, ["churn"]) for entity in entities))
+        asyncio.get_running_loop().call_soon(leaving.cancel)
+        readings = await asked
+        assert reads() - before <= 3  # one of ours, which may arrive in two pieces, and the one that asks for the count
+        assert leaving.cancelled()
+        await reader.close()
+        return [decode(reading.records["churn"][1] or b"").evidence for reading in readings]
+
+    assert asyncio.run(in_one_tick()) == [int(entity.rpartition("-")[2]) for entity in entities]
+
+
+def test_one_reader_s_fault_is_not_another_s(store: Store, store_url: str, entity: str) -> None:
+    broken = fresh()
+    store.redis.set(speed_key(broken), "no hash", ex=60)
+    commit(store, entity, 0, record(entity))
+
+    async def asked() -> list[object]:
+        reader = AsyncStore(store_url)
+        both = [reader.read_many([broken, entity], ["churn"]), reader.read(entity, ["churn"])]
+        found: list[object] = await asyncio.gather(*both, return_exceptions=True)
+        await reader.close()
+        return found
+
+    fault, reading = asyncio.run(asked())
+    assert isinstance(fault, StoreError)
+    assert isinstance(reading, Reading)
+    assert decode(reading.records["churn"][1] or b"") == record(entity)
 
 
 def test_a_store_that_is_away_is_named_without_its_password() -> None:
