@@ -16,6 +16,7 @@ from lambda_arch.recipes import Batch, Section
 
 PREFIX = "LAMBDA_ARCH__"
 FILE_VARIABLE = "LAMBDA_ARCH_CONFIG"
+_MOVED = {"serving.limits": "serving.policies", "serving.margin_errors": "serving.policies.USE_CASE.margin_errors"}
 
 
 class ConfigError(ValueError):
@@ -194,6 +195,8 @@ def _explained(error: ValidationError) -> str:
     lines = []
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"])
+        moved = f", which is now {_MOVED[key]}" if key in _MOVED else ""
         unknown = fault["type"] == "extra_forbidden"
-        lines.append(f"unknown setting {key}" if unknown else f"setting {key}: {fault['msg']}, have {fault['input']!r}")
+        told = f"unknown setting {key}{moved}" if unknown else f"setting {key}: {fault['msg']}, have {fault['input']!r}"
+        lines.append(told)
     return "; ".join(lines) + " (every setting with its default: lambda_arch/defaults.yaml)"

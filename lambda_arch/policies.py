@@ -1,21 +1,46 @@
-"""Settings of the serving layer: where it listens and by which policy it answers."""
+"""Settings of the serving layer: where it listens and by which policy each use case is answered."""
 
 from __future__ import annotations
 
+from typing import Literal
+
+from pydantic import Field
+
 from lambda_arch.recipes import Section
+from lambda_arch.records import UseCase
+
+PolicyRule = Literal["fidelity", "newest", "batch_first", "speed_first"]
 
 
-class Limits(Section):
-    """Age beyond which a layer's record is out."""
+class Policy(Section):
+    """How one use case is decided where both layers can answer, and beyond which age a layer's record is out.
 
-    batch_hours: float
-    speed_hours: float
+    `margin_errors` is for the rule `fidelity`: measured fidelities closer than so many standard errors are a tie.
+    """
+
+    rule: PolicyRule
+    margin_errors: float = Field(ge=0, allow_inf_nan=False)
+    batch_hours: float = Field(ge=0, allow_inf_nan=False)
+    speed_hours: float = Field(ge=0, allow_inf_nan=False)
+
+
+class Policies(Section):
+    """A policy for every use case."""
+
+    recommend: Policy
+    segment: Policy
+    churn: Policy
+    sentiment: Policy
+
+    def of(self, use_case: UseCase) -> Policy:
+        """The policy of a use case."""
+        policy: Policy = getattr(self, use_case)
+        return policy
 
 
 class Serving(Section):
-    """The API and the arbiter's policy."""
+    """The API and the arbiter's policies."""
 
     host: str
     port: int
-    limits: dict[str, Limits]
-    margin_errors: float
+    policies: Policies

@@ -136,10 +136,9 @@ class Answers:
         return wall_now() if self._config.clock == "wall" else max(clock, generations.current_horizon)
 
     def _context(self, view: View, use_case: UseCase) -> Context:
-        serving = self._config.serving
         return Context(
             use_case=use_case, generations=view.generations, fidelity=view.loaded.fidelity, now=view.now,
-            limits=serving.limits[use_case], margin_errors=serving.margin_errors,
+            policy=self._config.serving.policies.of(use_case),
         )  # fmt: skip
 
     def _fallen_back(self, view: View, use_case: UseCase, decision: Decision) -> Answer:

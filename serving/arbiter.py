@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -10,13 +11,16 @@ import msgspec
 from lambda_arch.clock import HOUR, parse_rfc3339
 from lambda_arch.fidelity import FidelityTable, Measure, bucket
 from lambda_arch.keys import Generations
-from lambda_arch.policies import Limits
-from lambda_arch.records import Layer, Prediction, UseCase
+from lambda_arch.policies import Policy, PolicyRule
+from lambda_arch.records import Layer, Prediction, UseCase, order
 
 Reason = Literal[
-    "expired", "unknown_generation", "unknown_schema", "unreadable", "no_generation", "no_models", "store_away"
+    "expired", "withdrawn", "unknown_generation", "unknown_schema", "unreadable", "no_generation", "no_models",
+    "store_away",
+]  # fmt: skip
+Rule = Literal[
+    "fidelity", "newer", "batch_default", "batch_first", "speed_first", "only_batch", "only_speed", "fallback"
 ]
-Rule = Literal["fidelity", "newer", "batch_default", "only_batch", "only_speed", "fallback"]
 
 
 class Candidates(msgspec.Struct, frozen=True):
@@ -26,6 +30,15 @@ class Candidates(msgspec.Struct, frozen=True):
     speed: Prediction | None = None
 
 
+def candidates_of(records: Iterable[Prediction]) -> Candidates:
+    """Records in any order, each in its layer's place; of several of one layer the greatest by the store's order."""
+    found: dict[Layer, Prediction] = {}
+    for record in records:
+        best = found.get(record.layer)
+        found[record.layer] = max(best, record, key=order) if best else record
+    return Candidates(found.get("batch"), found.get("speed"))
+
+
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """What the decision depends on besides the records; `now` in microseconds UTC."""
 
@@ -33,8 +46,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     generations: Generations
     fidelity: FidelityTable | None
     now: int
-    limits: Limits
-    margin_errors: float
+    policy: Policy
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -45,10 +57,14 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """Who answers and why; lag (events batch has not seen), bucket and fidelities only where both could."""
+    """Who answers and why; lag (events batch has not seen), bucket and fidelities only where both could.
+
+    `policy` is what was asked for, `rule` what decided.
+    """
 
     layer: Literal["batch", "speed", "fallback"]
     rule: Rule
+    policy: PolicyRule = "fidelity"
     lag: int | None = None
     bucket: str | None = None
     batch_fidelity: Measure | None = None
@@ -70,18 +86,15 @@ def arbitrate(candidates: Candidates, context: Context) -> Decision:
     rejected = [Rejection(layer, reason) for layer, reason in reasons if reason]
     if batch and speed:
         return _between(batch, speed, context)
-    if batch:
-        return Decision(layer="batch", rule="only_batch", rejected=rejected)
-    if speed:
-        return Decision(layer="speed", rule="only_speed", rejected=rejected)
-    return Decision(layer="fallback", rule="fallback", rejected=rejected)
+    layer, rule = _alone(batch, speed)
+    return Decision(layer=layer, rule=rule, policy=context.policy.rule, rejected=rejected)
 
 
 def rejection(record: Prediction, context: Context) -> Reason | None:
     """Why a record may not answer, or None where it may."""
     if context.generations.horizon(record.generation) is None:
-        return "unknown_generation"
-    hours = context.limits.batch_hours if record.layer == "batch" else context.limits.speed_hours
+        return "withdrawn" if record.generation in context.generations.withdrawn else "unknown_generation"
+    hours = context.policy.batch_hours if record.layer == "batch" else context.policy.speed_hours
     return "expired" if age(record, context.generations, context.now) > hours * HOUR else None
 
 
@@ -94,21 +107,38 @@ def age(record: Prediction, generations: Generations, now: int) -> int:
     return max(0, now - (parse_rfc3339(record.as_of) if horizon is None else horizon))
 
 
+def _alone(batch: Prediction | None, speed: Prediction | None) -> tuple[Literal["batch", "speed", "fallback"], Rule]:
+    if batch:
+        return "batch", "only_batch"
+    return ("speed", "only_speed") if speed else ("fallback", "fallback")
+
+
 def _between(batch: Prediction, speed: Prediction, context: Context) -> Decision:
     lag = max(0, speed.evidence - batch.evidence)
     table = context.fidelity
     of_batch = table.of(context.use_case, "batch", lag) if table else None
     of_speed = table.of(context.use_case, "speed", lag) if table else None
-    better = _better(of_batch, of_speed, table.gain(context.use_case, lag) if table else None, context.margin_errors)
-    newer = _newer(batch, speed)
-    rule: Rule = "fidelity" if better else "newer" if newer else "batch_default"
+    gain = table.gain(context.use_case, lag) if table else None
+    layer, rule = _preferred(batch, speed, context.policy, _better(of_batch, of_speed, gain, context.policy))
     return Decision(
-        layer=better or newer or "batch", rule=rule, lag=lag, bucket=bucket(lag),
+        layer=layer, rule=rule, policy=context.policy.rule, lag=lag, bucket=bucket(lag),
         batch_fidelity=of_batch, speed_fidelity=of_speed,
     )  # fmt: skip
 
 
-def _better(batch: Measure | None, speed: Measure | None, gain: Measure | None, margin_errors: float) -> Layer | None:
+def _preferred(batch: Prediction, speed: Prediction, policy: Policy, better: Layer | None) -> tuple[Layer, Rule]:
+    """The layer that the policy prefers where both may answer, and by what; `better` measures higher, if any does."""
+    if policy.rule == "batch_first":
+        return "batch", "batch_first"
+    if policy.rule == "speed_first":
+        return "speed", "speed_first"
+    if policy.rule == "fidelity" and better:
+        return better, "fidelity"
+    newer = _newer(batch, speed)
+    return (newer, "newer") if newer else ("batch", "batch_default")
+
+
+def _better(batch: Measure | None, speed: Measure | None, gain: Measure | None, policy: Policy) -> Layer | None:
     """The layer that measures higher by more than the margin; None for a tie or where one was not measured.
 
     Both layers answered the same cases, so `gain` errs less than two figures that are independent of each other.
@@ -116,7 +146,7 @@ def _better(batch: Measure | None, speed: Measure | None, gain: Measure | None, 
     if batch is None or speed is None:
         return None
     error = math.hypot(batch.standard_error, speed.standard_error) if gain is None else gain.standard_error
-    difference, margin = speed.value - batch.value, margin_errors * error
+    difference, margin = speed.value - batch.value, policy.margin_errors * error
     if difference > margin:
         return "speed"
     return "batch" if -difference > margin else None

@@ -20,6 +20,10 @@ class Metrics:
         self._decisions = Counter(
             "lambda_arch_decisions", "Answers by layer and rule", ["use_case", "layer", "rule"], registry=self._registry
         )
+        self._rejections = Counter(
+            "lambda_arch_rejections", "Records that could not answer, by layer and reason",
+            ["use_case", "layer", "reason"], registry=self._registry,
+        )  # fmt: skip
         self._seconds = Histogram(
             "lambda_arch_request_seconds", "Time to answer", ["route"], registry=self._registry, buckets=_SECONDS
         )
@@ -27,6 +31,8 @@ class Metrics:
     def count(self, answer: Answer) -> None:
         """Note an answer that went out."""
         self._decisions.labels(answer.use_case, answer.decision.layer, answer.decision.rule).inc()
+        for rejection in answer.decision.rejected:
+            self._rejections.labels(answer.use_case, rejection.layer or "none", rejection.reason).inc()
 
     def observe(self, route: str, seconds: float) -> None:
         """Note a request's duration; `route` is the pattern, not the path: ids would be endless labels."""

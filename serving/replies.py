@@ -42,10 +42,11 @@ class RejectionReply(Reply):
 
 
 class DecisionReply(Reply):
-    """Why this layer answers: the rule, the lag, both fidelities, what was rejected, and all that in words."""
+    """Why this layer answers: rule and policy, the lag, both fidelities, what was rejected, and all that in words."""
 
     layer: Literal["batch", "speed", "fallback"]
     rule: str
+    policy: str
     lag: int | None
     bucket: str | None
     batch_fidelity: MeasureReply | None

@@ -8,6 +8,7 @@ from serving.arbiter import Decision, Rejection
 
 _REASONS = {
     "expired": "is older than its limit",
+    "withdrawn": "was made with a generation that was withdrawn",
     "unknown_generation": "was made with a generation no longer in service",
     "unknown_schema": "has a schema this release does not read",
     "unreadable": "cannot be read",
@@ -33,6 +34,8 @@ def _why(use_case: UseCase, decision: Decision) -> str:
             return f"batch: both have seen the same newest event, {_tie(decision)}"
         case "only_batch" | "only_speed":
             return f"{decision.layer}: the only layer with an answer that may be used"
+        case "batch_first" | "speed_first":
+            return f"{decision.layer}: the policy prefers it wherever its answer may be used"
         case _:
             return "fallback: neither layer has an answer that may be used"
 
@@ -46,6 +49,8 @@ def _by_fidelity(use_case: UseCase, decision: Decision) -> str:
 
 
 def _tie(decision: Decision) -> str:
+    if decision.policy == "newest":
+        return "and the policy asks for the newest"
     if decision.batch_fidelity is None or decision.speed_fidelity is None:
         return f"and fidelity at lag {decision.bucket} was not measured for both"
     batch, speed = _figure(decision.batch_fidelity), _figure(decision.speed_fidelity)

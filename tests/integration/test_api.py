@@ -153,7 +153,7 @@ def ok(client: httpx.Client, path: str) -> Any:
 def test_the_layer_that_measures_better_answers_and_says_so(filled: Store, serve: Serve) -> None:
     reply = ok(serve(), "/v1/users/42/churn")
     assert reply.pop("decision") == {
-        "layer": "speed", "rule": "fidelity", "lag": 3, "bucket": "2-4", "rejected": [],
+        "layer": "speed", "rule": "fidelity", "policy": "fidelity", "lag": 3, "bucket": "2-4", "rejected": [],
         "batch_fidelity": {"value": -0.5, "standard_error": 0.01, "cases": 99, "borrowed": []},
         "speed_fidelity": {"value": -0.4, "standard_error": 0.01, "cases": 99, "borrowed": []},
         "sentence": "speed: its measured minus log-loss at lag 2-4 is -0.4 ± 0.01 against batch's -0.5 ± 0.01",
@@ -369,12 +369,14 @@ def test_without_models_in_memory_a_store_that_is_away_is_a_503(
 
 def test_metrics_count_decisions_and_time_routes_by_pattern(filled: Store, serve: Serve) -> None:
     client = serve()
-    for user in ("42", "42", "1"):
+    filled.publish(2, [("u:8", {"churn": b"no record"})])
+    for user in ("42", "42", "8"):
         ok(client, f"/v1/users/{user}/churn")
     client.get("/nothing")
     text = client.get("/metrics").text
     assert 'lambda_arch_decisions_total{layer="speed",rule="fidelity",use_case="churn"} 2.0' in text
     assert 'lambda_arch_decisions_total{layer="fallback",rule="fallback",use_case="churn"} 1.0' in text
+    assert 'lambda_arch_rejections_total{layer="batch",reason="unreadable",use_case="churn"} 1.0' in text
     assert 'lambda_arch_request_seconds_count{route="/v1/users/{user_id}/churn"} 3.0' in text
     assert 'lambda_arch_request_seconds_count{route="none"} 1.0' in text
 

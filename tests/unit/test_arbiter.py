@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from lambda_arch.clock import HOUR, parse_rfc3339, rfc3339
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.keys import Generations
-from lambda_arch.policies import Limits
-from lambda_arch.records import Prediction
-from serving.arbiter import Candidates, Context, Decision, age, arbitrate
+from lambda_arch.policies import Policy
+from lambda_arch.records import Prediction, order
+from serving.arbiter import Candidates, Context, Decision, age, arbitrate, candidates_of
 from serving.words import sentence
 
 H2, H1 = parse_rfc3339("2016-01-02T00:00:00Z"), parse_rfc3339("2016-01-01T00:00:00Z")
 NOW = H2 + 10 * HOUR
 GENERATIONS = Generations(current=2, current_horizon=H2, previous=1, previous_horizon=H1)
-LIMITS = Limits(batch_hours=48, speed_hours=24)
+POLICY = Policy(rule="fidelity", margin_errors=1.0, batch_hours=48, speed_hours=24)
 
 
 def record(layer: str, **changes: object) -> Prediction:
@@ -48,10 +48,12 @@ def measured(value: float, error: float = 0.01) -> Measure:
 
 
 def context(fidelity: FidelityTable | None = None, **changes: object) -> Context:
-    plain = Context(
-        use_case="churn", generations=GENERATIONS, fidelity=fidelity, now=NOW, limits=LIMITS, margin_errors=1.0
-    )
+    plain = Context(use_case="churn", generations=GENERATIONS, fidelity=fidelity, now=NOW, policy=POLICY)
     return msgspec.structs.replace(plain, **changes)
+
+
+def policy(**changes: object) -> Policy:
+    return POLICY.model_copy(update=changes)
 
 
 SPEED_BETTER = table(measured(0.1), measured(0.2))
@@ -85,9 +87,9 @@ ROWS: dict[str, tuple[Candidates, Context, str]] = {
     "a difference just within the error of the difference": (
         Candidates(batch(), speed()), context(table(measured(0.245, 0.03), measured(0.2, 0.04))), "speed newer"),
     "without a margin the least difference decides": (
-        Candidates(batch(), speed()), context(TIE, margin_errors=0.0), "speed fidelity"),
+        Candidates(batch(), speed()), context(TIE, policy=policy(margin_errors=0.0)), "speed fidelity"),
     "a wide margin makes a clear difference a tie": (
-        Candidates(batch(), speed()), context(BATCH_BETTER, margin_errors=10.0), "speed newer"),
+        Candidates(batch(), speed()), context(BATCH_BETTER, policy=policy(margin_errors=10.0)), "speed newer"),
     "no fidelity table: the newer": (Candidates(batch(), speed()), context(), "speed newer"),
     "batch was not measured at this lag: the newer": (
         Candidates(batch(), speed()), context(table(None, measured(0.9))), "speed newer"),
@@ -124,6 +126,33 @@ ROWS: dict[str, tuple[Candidates, Context, str]] = {
         Candidates(batch(), speed(generation=0)), context(), "batch only_batch speed:unknown_generation"),
     "a record of a generation not yet current is out": (
         Candidates(batch(), speed(generation=3)), context(), "batch only_batch speed:unknown_generation"),
+    "a record of a generation that was withdrawn is out, and says so": (
+        Candidates(batch(), speed(generation=3)),
+        context(generations=msgspec.structs.replace(GENERATIONS, withdrawn=(3,))), "batch only_batch speed:withdrawn"),
+    "a generation that was withdrawn and is previous again may answer": (
+        Candidates(None, speed(generation=1)),
+        context(generations=msgspec.structs.replace(GENERATIONS, withdrawn=(1,))), "speed only_speed"),
+    "newest first: what was measured does not count": (
+        Candidates(batch(), speed()), context(BATCH_BETTER, policy=policy(rule="newest")), "speed newer"),
+    "newest first, and batch has seen the newer event": (
+        Candidates(batch(as_of=rfc3339(H2 - 1)), speed(as_of=rfc3339(H2 - 2))),
+        context(SPEED_BETTER, policy=policy(rule="newest")), "batch newer"),
+    "newest first, and both have seen the same": (
+        Candidates(batch(as_of=rfc3339(H2 - 1)), speed(as_of=rfc3339(H2 - 1))),
+        context(SPEED_BETTER, policy=policy(rule="newest")), "batch batch_default"),
+    "batch first, though speed is newer and measures higher": (
+        Candidates(batch(), speed()), context(SPEED_BETTER, policy=policy(rule="batch_first")), "batch batch_first"),
+    "batch first, but its record is beyond its limit": (
+        Candidates(batch(), speed(as_of=rfc3339(H2 + 48 * HOUR))),
+        context(now=H2 + 49 * HOUR, policy=policy(rule="batch_first")), "speed only_speed batch:expired"),
+    "speed first, though batch is newer and measures higher": (
+        Candidates(batch(), speed(as_of=rfc3339(H2 - 2 * HOUR))),
+        context(BATCH_BETTER, policy=policy(rule="speed_first")), "speed speed_first"),
+    "speed first, but it has no record": (
+        Candidates(batch()), context(policy=policy(rule="speed_first")), "batch only_batch"),
+    "whoever is preferred, nobody who is out answers": (
+        Candidates(batch(generation=7), speed(generation=7)), context(policy=policy(rule="speed_first")),
+        "fallback fallback batch:unknown_generation speed:unknown_generation"),
     "without a generation nothing stored may answer": (
         Candidates(batch(), speed()), context(generations=Generations()),
         "fallback fallback batch:unknown_generation speed:unknown_generation"),
@@ -164,6 +193,15 @@ def test_records_that_do_not_belong_are_a_programming_error(candidates: Candidat
         arbitrate(candidates, context())
 
 
+def test_a_decision_says_what_was_asked_for_and_what_was_measured_though_it_did_not_count() -> None:
+    decision = arbitrate(Candidates(batch(), speed()), context(BATCH_BETTER, policy=policy(rule="newest")))
+    assert (decision.policy, decision.rule) == ("newest", "newer")
+    assert (decision.batch_fidelity, decision.speed_fidelity) == (measured(0.2), measured(0.1))
+    assert sentence("churn", decision) == (
+        "speed: its answer has seen newer events, and the policy asks for the newest"
+    )
+
+
 def test_sentences_name_metric_lag_and_both_figures() -> None:
     decision = Decision(
         layer="speed", rule="fidelity", lag=3, bucket="2-4",
@@ -192,6 +230,7 @@ def test_every_decision_has_a_sentence_that_begins_with_the_layer(name: str) -> 
 # -- what must hold for any records -----------------------------------------------------------------------------
 
 times = st.integers(0, 4 * NOW)
+rules = st.sampled_from(("fidelity", "newest", "batch_first", "speed_first"))
 generations = st.integers(0, 4)
 measures = st.none() | st.builds(Measure, st.floats(-5, 5), st.floats(0, 1), st.integers(1, 1000))
 
@@ -218,8 +257,9 @@ contexts = st.builds(
     generations=st.builds(Generations, generations, times, generations, times),
     fidelity=st.none() | tables(),
     now=times,
-    limits=st.builds(Limits, batch_hours=st.floats(0, 1e6), speed_hours=st.floats(0, 1e6)),
-    margin_errors=st.floats(0, 5),
+    policy=st.builds(
+        Policy, rule=rules, margin_errors=st.floats(0, 5), batch_hours=st.floats(0, 1e6), speed_hours=st.floats(0, 1e6)
+    ),
 )
 
 
@@ -234,7 +274,7 @@ def test_who_answers_is_there_in_service_and_within_its_limit(candidates: Candid
     chosen = {"batch": candidates.batch, "speed": candidates.speed}.get(decision.layer)
     assert (chosen is None) == (decision.layer == "fallback")
     if chosen:
-        limit = given_context.limits.batch_hours if chosen.layer == "batch" else given_context.limits.speed_hours
+        limit = given_context.policy.batch_hours if chosen.layer == "batch" else given_context.policy.speed_hours
         assert age(chosen, given_context.generations, given_context.now) <= limit * HOUR
         assert chosen.generation in (given_context.generations.current, given_context.generations.previous)
 
@@ -249,24 +289,55 @@ def test_every_record_answers_is_outvoted_or_is_rejected(candidates: Candidates,
     assert (decision.lag is not None) == (len(there) - len(rejected) == 2)
 
 
+@given(
+    st.lists(records("batch") | records("speed"), max_size=6).flatmap(
+        lambda found: st.tuples(st.just(found), st.permutations(found))
+    ),
+    contexts,
+)
+def test_the_order_of_records_is_irrelevant(
+    given_records: tuple[list[Prediction], list[Prediction]], given_context: Context
+) -> None:
+    one, other = (arbitrate(candidates_of(found), given_context) for found in given_records)
+    assert one == other
+
+
+@given(st.lists(records("speed"), min_size=1, max_size=6))
+def test_of_several_records_of_a_layer_the_greatest_by_the_stores_order_stands_for_it(found: list[Prediction]) -> None:
+    chosen = candidates_of(found).speed
+    assert chosen is not None
+    assert order(chosen) == max(map(order, found))
+
+
 @given(contexts)
 def test_no_candidates_is_always_the_fallback(given_context: Context) -> None:
-    assert arbitrate(Candidates(), given_context) == Decision(layer="fallback", rule="fallback")
+    nobody = Decision(layer="fallback", rule="fallback", policy=given_context.policy.rule)
+    assert arbitrate(Candidates(), given_context) == nobody
 
 
-@given(measures, measures, st.floats(0, 5), st.floats(0, 5), times, times)
+@given(measures, measures, st.none() | st.floats(0, 1), st.floats(0, 5), st.floats(0, 5), rules, times, times)
 def test_a_higher_fidelity_never_loses_the_answer(
-    of_batch: Measure | None, of_speed: Measure | None, gain: float, margin: float, batch_as_of: int, speed_as_of: int
-) -> None:
-    limits = Limits(batch_hours=1e9, speed_hours=1e9)
+    of_batch: Measure | None, of_speed: Measure | None, gain_error: float | None, raised_by: float, margin: float,
+    rule: str, batch_as_of: int, speed_as_of: int,
+) -> None:  # fmt: skip
+    always = Policy(rule=rule, margin_errors=margin, batch_hours=1e9, speed_hours=1e9)  # type: ignore[arg-type]
     pair = Candidates(batch(as_of=rfc3339(batch_as_of)), speed(as_of=rfc3339(speed_as_of)))
-    before = arbitrate(pair, context(table(of_batch, of_speed), limits=limits, margin_errors=margin))
+    before = arbitrate(pair, context(with_gain(of_batch, of_speed, gain_error), policy=always))
     raised = {
-        "batch": (_raised(of_batch, gain), of_speed),
-        "speed": (of_batch, _raised(of_speed, gain)),
+        "batch": (_raised(of_batch, raised_by), of_speed),
+        "speed": (of_batch, _raised(of_speed, raised_by)),
     }[before.layer]
-    after = arbitrate(pair, context(table(*raised), limits=limits, margin_errors=margin))
+    after = arbitrate(pair, context(with_gain(*raised, gain_error), policy=always))
     assert after.layer == before.layer
+
+
+def with_gain(of_batch: Measure | None, of_speed: Measure | None, error: float | None) -> FidelityTable:
+    """A table with speed's gain on the same cases, where both were measured and the gain's error is given."""
+    found = table(of_batch, of_speed)
+    if of_batch is None or of_speed is None or error is None:
+        return found
+    gain = measured(of_speed.value - of_batch.value, error)
+    return msgspec.structs.replace(found, gains={"churn": {"0": gain}})
 
 
 def _raised(measure: Measure | None, gain: float) -> Measure | None:
