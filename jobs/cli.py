@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.backfill import backfill
+from jobs.decisions import app as decisions
 from jobs.export import export
 from jobs.fidelity import PlotError, fidelity
 from jobs.generate import generate
@@ -152,6 +153,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from lambda_arch.lease import NightRunsError
     from lambda_arch.records import UnknownSchemaError
     from lambda_arch.store import StoreError
+    from serving.decision_topic import DecisionTopicError
     from streaming.produce import ProduceError
     from streaming.rejects import QuarantineError
     from streaming.replay import ReplayError
@@ -161,7 +163,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
         NightError, NoGenerationError, PublishError, ExportError, IngestError, FetchError, UnaccountedError, ProbeError,
         LakeError, PlotError, NightRunsError, RollbackError,
         UnknownSchemaError, ProduceError, QuarantineError, ReplayError,
-        NotEmptyError,
+        NotEmptyError, DecisionTopicError,
     )  # fmt: skip
 
 
@@ -180,6 +182,7 @@ app.command("report")(report)
 app.add_typer(registry_app, name="registry")
 app.command("fidelity")(fidelity)
 app.add_typer(generations, name="generations")
+app.add_typer(decisions, name="decisions")
 app.command("export")(export)
 app.add_typer(quarantine, name="quarantine")
 app.command("replay")(replay)

@@ -40,6 +40,7 @@ class Topics(Section):
     gated: str
     predictions: str
     quarantine: str
+    decisions: str
 
 
 class Kafka(Section):

@@ -9,6 +9,7 @@ from lambda_arch.records import Layer, UnknownSchemaError, UseCase
 SCHEMA = 1
 BUCKETS = ("0", "1", "2-4", "5-19", "20+")
 STARTS = (0, 1, 2, 5, 20)
+LAYERS: tuple[Layer, ...] = ("batch", "speed")
 METRICS: dict[UseCase, str] = {
     "recommend": "nDCG@10 of what was watched next",
     "churn": "minus log-loss",
@@ -44,9 +45,19 @@ class FidelityTable(msgspec.Struct, frozen=True):
         """The measure at a lag, or None where the backtest had no case."""
         return self.measures.get(use_case, {}).get(layer, {}).get(bucket(lag))
 
+    def at(self, use_case: UseCase, bucket: str | None) -> FidelityTable:
+        """The part of the table that a decision at a bucket looks at; empty for None."""
+        of, gains = self.measures.get(use_case, {}), self.gains.get(use_case, {})
+        layers = {str(layer): _at(of.get(layer, {}), bucket) for layer in LAYERS}
+        return FidelityTable(self.generation, {use_case: layers}, {use_case: _at(gains, bucket)})
+
     def gain(self, use_case: UseCase, lag: int) -> Measure | None:
         """What the speed layer measures above the batch layer at a lag, or None where the backtest had no case."""
         return self.gains.get(use_case, {}).get(bucket(lag))
+
+
+def _at(lags: dict[str, Measure], bucket: str | None) -> dict[str, Measure]:
+    return {bucket: lags[bucket]} if bucket in lags else {}
 
 
 def bucket(lag: int) -> str:

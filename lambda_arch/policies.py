@@ -38,9 +38,17 @@ class Policies(Section):
         return policy
 
 
+class Decisions(Section):
+    """The decision log: the share of entities in it, and how many answers may wait."""
+
+    share: float = Field(ge=0, le=1)
+    buffer: int = Field(ge=1)
+
+
 class Serving(Section):
     """The API and the arbiter's policies."""
 
     host: str
     port: int
     policies: Policies
+    decisions: Decisions

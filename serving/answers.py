@@ -11,6 +11,7 @@ from lambda_arch.clock import SECOND, rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.keys import Generations
 from lambda_arch.models import Models
+from lambda_arch.policies import Policy
 from lambda_arch.reads import AsyncStore
 from lambda_arch.records import Prediction, UseCase
 from lambda_arch.store import StoreError
@@ -65,14 +66,18 @@ class Answers:
         self._store, self._config = store, config
         self._current = Current(store)
         self._known = (Generations(), 0)  # pointer and clock as they were read last
+        self.top_n = config.batch.top_n
 
     async def answer(self, use_case: UseCase, entity: str) -> Answer:
         """The answer for `u:ID` or `t:ID`, known or not.
 
         While the store is away it is a fallback of the models in memory; raises StoreError where there are none.
         """
-        view = await self.view(entity, _READ.get(use_case, (use_case,)))
-        return self.answer_of(view, use_case)
+        return self.answer_of(await self.view_for(use_case, entity), use_case)
+
+    async def view_for(self, use_case: UseCase, entity: str) -> View:
+        """All that an answer of the use case needs, in one round trip; the store away, as `answer` has it."""
+        return await self.view(entity, _READ.get(use_case, (use_case,)))
 
     async def view(self, entity: str, use_cases: Sequence[UseCase]) -> View:
         """Both layers' records of an entity, in one round trip; the store away, as `answer` has it."""
@@ -96,10 +101,14 @@ class Answers:
             for entity, reading in zip(entities, readings, strict=True)
         ]
 
-    def answer_of(self, view: View, use_case: UseCase) -> Answer:
-        """The answer of what was read."""
+    def policy(self, use_case: UseCase) -> Policy:
+        """The policy by which a use case is answered."""
+        return self._config.serving.policies.of(use_case)
+
+    def answer_of(self, view: View, use_case: UseCase, policy: Policy | None = None) -> Answer:
+        """The answer of what was read, by the configured policy if none is given."""
         found, unreadable = candidates(view.stored[use_case], use_case, view.entity)
-        context = self._context(view, use_case)
+        context = _context(view, use_case, policy or self.policy(use_case))
         decision = arbitrate(found, context)
         decision = msgspec.structs.replace(decision, rejected=[*unreadable, *decision.rejected])
         chosen = found.batch if decision.layer == "batch" else found.speed
@@ -135,15 +144,9 @@ class Answers:
     def _now(self, clock: int, generations: Generations) -> int:
         return wall_now() if self._config.clock == "wall" else max(clock, generations.current_horizon)
 
-    def _context(self, view: View, use_case: UseCase) -> Context:
-        return Context(
-            use_case=use_case, generations=view.generations, fidelity=view.loaded.fidelity, now=view.now,
-            policy=self._config.serving.policies.of(use_case),
-        )  # fmt: skip
-
     def _fallen_back(self, view: View, use_case: UseCase, decision: Decision) -> Answer:
         models = view.models()
-        made = fallback(use_case, models, _segment(view), self._config.batch.top_n)
+        made = fallback(use_case, models, _segment(view), self.top_n)
         known = view.loaded.models is not None
         return Answer(
             use_case=use_case, entity=view.entity, value=presented(use_case, made.value, models), layer="fallback",
@@ -152,6 +155,12 @@ class Answers:
             generation=models.generation, evidence=0,
             decision=msgspec.structs.replace(decision, rejected=[*decision.rejected, *_missing(view)]),
         )  # fmt: skip
+
+
+def _context(view: View, use_case: UseCase, policy: Policy) -> Context:
+    return Context(
+        use_case=use_case, generations=view.generations, fidelity=view.loaded.fidelity, now=view.now, policy=policy
+    )
 
 
 def _segment(view: View) -> int | None:

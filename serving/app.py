@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from lambda_arch.config import Config
 from lambda_arch.reads import AsyncStore
 from serving.answers import Answers
+from serving.decision_log import DecisionLog
 from serving.desk import Desk
 from serving.metrics import Metrics, Timed
 from serving.problems import with_problems
@@ -24,12 +25,13 @@ from serving.routes.users import users
 
 def create_app(config: Config) -> FastAPI:
     """The API over the configured store; connections are opened by the first question, closed at the end."""
-    desk = Desk(Answers(AsyncStore(config.store.url), config), Metrics())
+    metrics = Metrics()
+    desk = Desk(Answers(AsyncStore(config.store.url), config), metrics, DecisionLog(config, metrics.logged))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        await desk.answers.close()
+        await desk.close()
 
     # The stock documentation pages load their scripts from elsewhere.
     app = FastAPI(title="Audience predictions", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)

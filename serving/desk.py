@@ -1,28 +1,46 @@
-"""Where the addresses ask: the answers, and the metrics that count them."""
+"""Where the addresses ask: the answers, the metrics that count them, the log that keeps a sample."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request, Response
 
 from lambda_arch.records import UseCase
-from serving.answers import Answer, Answers
+from serving.answers import Answer, Answers, View
+from serving.decision_log import DecisionLog
+from serving.entries import noted
 from serving.metrics import Metrics
 from serving.replies import fields, sent, told
 
 
 class Desk:
-    """Where questions are asked: the answers and the metrics that count them."""
+    """Where questions are asked: the answers, the metrics that count them, the log that keeps a sample."""
 
-    def __init__(self, answers: Answers, metrics: Metrics) -> None:
-        self.answers, self.metrics = answers, metrics
+    def __init__(self, answers: Answers, metrics: Metrics, log: DecisionLog) -> None:
+        self.answers, self.metrics, self._log = answers, metrics, log
 
-    async def answer(self, use_case: UseCase, entity: str) -> Answer:
-        """The answer, counted; raises StoreError where the store is away."""
-        answer = await self.answers.answer(use_case, entity)
-        self.metrics.count(answer)
+    async def answer(self, use_case: UseCase, entity: str, shown: int | None = None) -> Answer:
+        """The answer, counted; of a list the first `shown` are sent. Raises StoreError where the store is away."""
+        view = await self.answers.view_for(use_case, entity)
+        answer = self.answers.answer_of(view, use_case)
+        titles = None if shown is None else [item["title_id"] for item in answer.value["items"][:shown]]
+        self.note(view, answer, titles)
         return answer
+
+    def note(self, view: View, answer: Answer, shown: Sequence[str] | None = None) -> None:
+        """Count an answer that goes out, and log it where it is in the sample; `shown` are the titles of a list."""
+        self.metrics.count(answer)
+        if self._log.wants(answer.entity):
+            policy, top_n = self.answers.policy(answer.use_case), self.answers.top_n
+            self._log.note(noted(view, answer, policy, top_n, shown=shown, arms={}))
+
+    async def close(self) -> None:
+        """Send what waits to be logged, and close the connections."""
+        await asyncio.to_thread(self._log.close)
+        await self.answers.close()
 
     async def ask(self, use_case: UseCase, entity: str) -> dict[str, Any]:
         """The answer's fields; raises StoreError where the store is away."""

@@ -24,6 +24,10 @@ class Metrics:
             "lambda_arch_rejections", "Records that could not answer, by layer and reason",
             ["use_case", "layer", "reason"], registry=self._registry,
         )  # fmt: skip
+        self._logged = Counter(
+            "lambda_arch_logged_decisions", "Sampled decisions by what became of them on their way to the topic",
+            ["fate"], registry=self._registry,
+        )  # fmt: skip
         self._seconds = Histogram(
             "lambda_arch_request_seconds", "Time to answer", ["route"], registry=self._registry, buckets=_SECONDS
         )
@@ -33,6 +37,10 @@ class Metrics:
         self._decisions.labels(answer.use_case, answer.decision.layer, answer.decision.rule).inc()
         for rejection in answer.decision.rejected:
             self._rejections.labels(answer.use_case, rejection.layer or "none", rejection.reason).inc()
+
+    def logged(self, fate: str) -> None:
+        """Note what became of a decision on its way to the log."""
+        self._logged.labels(fate).inc()
 
     def observe(self, route: str, seconds: float) -> None:
         """Note a request's duration; `route` is the pattern, not the path: ids would be endless labels."""

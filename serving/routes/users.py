@@ -20,7 +20,7 @@ users = APIRouter(prefix="/v1/users", responses=DOCUMENTED)
 @users.get("/{user_id:path}/recommendations", response_model=RecommendationsReply)
 async def recommendations(user_id: Id, desk: AtDesk, n: Annotated[int, Query(ge=1, le=MAX_TITLES)] = 10) -> Response:
     """What goes to the top of this viewer's watchlist: at most `n` titles, best first."""
-    answer = await desk.answer("recommend", f"u:{user_id}")
+    answer = await desk.answer("recommend", f"u:{user_id}", n)
     value = {**answer.value, "items": answer.value["items"][:n]}
     return sent(told(structs.replace(answer, value=value)))
 
