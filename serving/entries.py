@@ -28,8 +28,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One answer that went out, and what it was made of; times in microseconds.
 
     `now` is the configured clock's, `written_at` the wall's. `loaded` is the generation whose models were in memory, 0
-    for none; `away`: the store was. `shown` are the titles that were sent, in their order; None where the answer is no list. `arms` are the
-    experiments that the entity takes part in.
+    for none; `away` says that the store was. `shown` are the titles that were sent, in their order; None where the
+    answer is no list. `arms` are the experiments that the entity takes part in.
     """
 
     use_case: UseCase
