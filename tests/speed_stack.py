@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pyarrow.parquet as pq
 from confluent_kafka import Consumer, Message, TopicPartition
+from conftest import QUICK
 from kafka.admin import KafkaAdminClient, NewPartitions
 from store_content import Content, content, counts
 
@@ -33,14 +34,15 @@ from streaming.scorer import GROUP
 
 FETCHED = Path(__file__).resolve().parents[1] / "var" / "jars"
 PATIENCE_SECONDS = 60.0
+JAVA = "spark.driver.extraJavaOptions"
 KINDS = ("view", "view", "rating", "list_add", "search", "account", "support")
 _gated = msgspec.json.Decoder(Event | Post)
 TEXTS = ("good", "bad", "good and good", "said nothing", "Nicht übel")
 
 
 def speed_config(var: Path, **speed: Any) -> Config:
-    """The defaults on free ports, with short batches and speed settings as given."""
-    config = on_free_ports(load_config({}), var)
+    """The defaults on free ports, with short batches, Java that is soon up, and speed settings as given."""
+    config = on_free_ports(load_config({"LAMBDA_ARCH__SPARK__CONF": json.dumps({JAVA: QUICK[JAVA]})}), var)
     speed = {"batch_seconds": 5, **speed}
     archive = config.archive.model_copy(update={"trigger_seconds": 1})
     return config.model_copy(update={"speed": config.speed.model_copy(update=speed), "archive": archive})
@@ -186,12 +188,21 @@ def accounted(config: Config, store: Store) -> int:
 
 
 def bronze(config: Config) -> list[dict[str, Any]]:
-    """The archive's rows, by the table's log: every commit adds files and none removes any."""
+    """The archive's rows."""
+    return [row for path in _bronze_files(config) for row in pq.read_table(path).to_pylist()]
+
+
+def archived(config: Config) -> int:
+    """How many rows the archive has."""
+    return sum(pq.read_metadata(path).num_rows for path in _bronze_files(config))
+
+
+def _bronze_files(config: Config) -> list[Path]:
+    """By the table's log: every commit adds files and none removes any."""
     folder = Path(config.paths.lake) / BRONZE.name
     log = [json.loads(line) for path in folder.glob("_delta_log/*.json") for line in path.read_text().splitlines()]
     assert not any("remove" in action for action in log)
-    paths = [folder / action["add"]["path"] for action in log if "add" in action]
-    return [row for path in paths for row in pq.read_table(path).to_pylist()]
+    return [folder / action["add"]["path"] for action in log if "add" in action]
 
 
 def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS, told: Callable[[], object] = str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from pathlib import Path
 from shutil import which
 
 import redis
+
+from deploy.ports import free_ports
 
 START_SECONDS = 20.0
 
@@ -41,11 +42,8 @@ class StoreServer:
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nothing listens on, and that no other process of the run is given."""
+    return free_ports(1)[0]
 
 
 def store_binary() -> str:

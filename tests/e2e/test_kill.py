@@ -16,6 +16,7 @@ from archived import gated
 from pyspark.sql import SparkSession
 from speed_stack import (
     accounted,
+    archived,
     bronze,
     events,
     lag,
@@ -105,9 +106,9 @@ def test_killed(
         sent = traffic.end()
         servers.start(config, ["archive"])
         until(
-            lambda: accounted(config, store) >= sent and len(bronze(config)) >= sent,
+            lambda: archived(config) >= sent and accounted(config, store) >= sent,
             PATIENCE,
-            told=lambda: f"{sent} sent, {accounted(config, store)} accounted for, {len(bronze(config))} archived",
+            told=lambda: f"{sent} sent, {accounted(config, store)} accounted for, {archived(config)} archived",
         )
         until(lambda: mode == "microbatch" or lag(config) == 0)
         servers.stop(config, [*programs, "archive"])
@@ -116,7 +117,7 @@ def test_killed(
         assert mode == "microbatch" or was_gated_again(config)
         raw = Lake(spark, config.paths.lake, "test").read(BRONZE).orderBy(*COORDINATES)
         assert content(store) == undisturbed(config, small_models, gated(raw, config))
-        assert [pid for pid in killed if psutil.pid_exists(pid)] == []
+        assert [process for process in killed if process.is_running()] == []
 
 
 def check_archive(config: Config, sent: int) -> None:
@@ -131,15 +132,16 @@ def was_gated_again(config: Config) -> bool:
     return len(found) > len({source(message) for message in found})
 
 
-def kill_all(config: Config, store: Store, victims: Sequence[Victim]) -> list[int]:
+def kill_all(config: Config, store: Store, victims: Sequence[Victim]) -> list[psutil.Process]:
     """Kill every victim at some moment of its flow; answers all processes that are to be gone."""
-    chance, gone = random.Random(SEED), []
+    chance = random.Random(SEED)
+    gone: list[psutil.Process] = []
     for program, kind in victims:
         until(lambda program=program: running(config, program) != [], PATIENCE)
         before = flow(config, store, program)
         until(lambda program=program, before=before: flow(config, store, program) > before, PATIENCE)
         time.sleep(chance.uniform(0, 2))
-        hit: list[int] = []
+        hit: list[psutil.Process] = []
         # What was hit last may have to come up again.
         until(lambda program=program, kind=kind, hit=hit: strike(config, program, kind, chance, hit), PATIENCE)
         gone += hit
@@ -149,14 +151,14 @@ def kill_all(config: Config, store: Store, victims: Sequence[Victim]) -> list[in
 def flow(config: Config, store: Store, program: str) -> int:
     """How much a program has brought forth."""
     if program == "archive":
-        return len(bronze(config))
+        return archived(config)
     if program == "gate" and config.speed.mode == "realtime":
         return size(config, config.kafka.topics.gated)
     total = counts(store)
     return total.applied + total.duplicates + total.late
 
 
-def strike(config: Config, program: str, kind: str, chance: random.Random, hit: list[int]) -> bool:
+def strike(config: Config, program: str, kind: str, chance: random.Random, hit: list[psutil.Process]) -> bool:
     """Kill a process of that kind, if there is one, and note which are to be gone."""
     found = running(config, program)
     with suppress(psutil.NoSuchProcess):
@@ -164,7 +166,7 @@ def strike(config: Config, program: str, kind: str, chance: random.Random, hit: 
         if kind in members:
             members[kind].kill()
             # A worker's driver need not end with it.
-            hit += [members[kind].pid] if kind == "worker" else [member.pid for member in members.values()]
+            hit += [members[kind]] if kind == "worker" else members.values()
     return hit != []
 
 

@@ -14,9 +14,10 @@ import msgspec
 import pytest
 import uvicorn
 from pydantic import BaseModel
-from store_server import StoreServer, free_port
+from store_server import StoreServer
 from typer.testing import CliRunner, Result
 
+from deploy.ports import free_ports
 from jobs.cli import app as console
 from jobs.run_api import run
 from lambda_arch.clock import HOUR, parse_rfc3339, rfc3339
@@ -95,7 +96,7 @@ def serve(config: Config) -> Iterator[Serve]:
     running: list[tuple[uvicorn.Server, threading.Thread, httpx.Client]] = []
 
     def start() -> httpx.Client:
-        port = free_port()
+        [port] = free_ports(1)
         api = uvicorn.Server(uvicorn.Config(create_app(config), port=port, ws="none", log_level="warning"))
         thread = threading.Thread(target=api.run)
         thread.start()
@@ -450,6 +451,6 @@ def test_the_console_knows_titles(filled: Store, server: StoreServer) -> None:
 
 
 def test_the_console_names_a_store_that_is_away(server: StoreServer) -> None:
-    arguments = ["predict", "user", "42"]
-    found = CliRunner().invoke(console, arguments, env={"LAMBDA_ARCH__STORE__URL": f"redis://127.0.0.1:{free_port()}"})
+    [port], arguments = free_ports(1), ["predict", "user", "42"]
+    found = CliRunner().invoke(console, arguments, env={"LAMBDA_ARCH__STORE__URL": f"redis://127.0.0.1:{port}"})
     assert isinstance(found.exception, StoreError)

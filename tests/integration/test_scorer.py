@@ -17,9 +17,9 @@ from confluent_kafka import Consumer, TopicPartition
 from scorers import broker_and_store, encoded, heard, process, said, send, threads, told_by
 from speed_stack import PATIENCE_SECONDS, add_partitions, lag, messages, published, size, undisturbed, until
 from store_content import content, counts, records
-from store_server import free_port
 from typer.testing import CliRunner
 
+from deploy.ports import free_ports
 from deploy.topics import create_topics
 from jobs.cli import app
 from lambda_arch.clock import DAY, wall_now
@@ -181,7 +181,7 @@ def test_a_scorer_tells_how_it_stands_in_the_store_on_its_port_and_by_status(
     config: Config, small_models: Models, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("streaming.meter.REPORT_SECONDS", 0.2)
-    port = free_port()
+    [port] = free_ports(1)
     config = config.model_copy(update={"speed": config.speed.model_copy(update={"metrics_port": port})})
     store = walked(published(config, small_models), config)
     log = views(30, small_models.horizon)

@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import Producer
 from speed_stack import (
     accounted,
+    archived,
     bronze,
     events,
     lag,
@@ -133,7 +134,7 @@ def test_subscribers_heard_last_what_the_store_says(speed: Speed) -> None:
 
 
 def test_bronze_has_every_record_once_as_it_was_sent(speed: Speed) -> None:
-    until(lambda: len(bronze(speed.config)) >= speed.total)
+    until(lambda: archived(speed.config) >= speed.total)
     rows = bronze(speed.config)
     assert len(rows) == len({(row["topic"], row["partition"], row["offset"]) for row in rows}) == speed.total
     small = sorted((row["topic"], row["value"]) for row in rows if len(row["value"]) < HUGE)

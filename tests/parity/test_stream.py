@@ -18,7 +18,7 @@ from archived import profiles_in, publish
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from scorers import shares, threads
-from speed_stack import accounted, bronze, events, posts, speed_config, speed_stack, until
+from speed_stack import accounted, archived, events, posts, speed_config, speed_stack, until
 from store_content import counts, records
 
 from batch.conform import conform_bronze
@@ -61,7 +61,7 @@ class Stream:
         self._rebalance(pieces[2]) if self._realtime else self.send(pieces[2])
         self._restart("scorer" if self._realtime else "gate", pieces[3])
         until(lambda: accounted(self.config, self.store) >= len(self.sent))
-        until(lambda: len(bronze(self.config)) >= len(self.sent))
+        until(lambda: archived(self.config) >= len(self.sent))
         servers.stop(self.config, ["archive"])
 
     def send(self, records: Sequence[Record]) -> None:

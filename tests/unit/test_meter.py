@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import generate_latest
 
+from deploy.ports import free_ports
 from lambda_arch.clock import SECOND
 from lambda_arch.config import ConfigError
 from lambda_arch.models import Models
@@ -91,7 +92,5 @@ def test_where_every_port_is_taken_the_setting_is_named(taken: int) -> None:
 
 
 def test_a_second_scorer_answers_on_the_next_port(taken: int) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    [port] = free_ports(1)
     assert Metrics().serve([taken, port]) == port
