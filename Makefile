@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+WORKERS := 2
 PACKAGES := lambda_arch streaming batch jobs serving deploy demo generate
 SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' 2>/dev/null)
 
@@ -16,8 +17,8 @@ setup: ## A virtual environment with everything pinned, and the jars; under a se
 demo: setup ## The whole thing on this machine: servers, replayed log, night, answers
 	@$(BIN)/lambda-arch demo
 
-test: setup ## All tests
-	@$(BIN)/pytest
+test: setup ## All tests, in two processes (WORKERS=N: in so many), each with a Spark session and a store of its own
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25
 
 check: setup ## Lint, format, types, direction of imports
 	@$(BIN)/ruff check .
