@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 import pyarrow.parquet as pq
 from confluent_kafka import Consumer, Message, TopicPartition
-from conftest import QUICK
 from kafka.admin import KafkaAdminClient, NewPartitions
 from store_content import Content, content, counts
 
@@ -33,16 +32,15 @@ from streaming.produce import Record
 from streaming.scorer import GROUP
 
 FETCHED = Path(__file__).resolve().parents[1] / "var" / "jars"
-PATIENCE_SECONDS = 60.0
-JAVA = "spark.driver.extraJavaOptions"
+PATIENCE_SECONDS = 180.0
 KINDS = ("view", "view", "rating", "list_add", "search", "account", "support")
 _gated = msgspec.json.Decoder(Event | Post)
 TEXTS = ("good", "bad", "good and good", "said nothing", "Nicht übel")
 
 
 def speed_config(var: Path, **speed: Any) -> Config:
-    """The defaults on free ports, with short batches, Java that is soon up, and speed settings as given."""
-    config = on_free_ports(load_config({"LAMBDA_ARCH__SPARK__CONF": json.dumps({JAVA: QUICK[JAVA]})}), var)
+    """The defaults on free ports, with short batches and speed settings as given."""
+    config = on_free_ports(load_config({}), var)
     speed = {"batch_seconds": 5, **speed}
     archive = config.archive.model_copy(update={"trigger_seconds": 1})
     return config.model_copy(update={"speed": config.speed.model_copy(update=speed), "archive": archive})
