@@ -4,7 +4,8 @@ The public contract; any client may read the records as JSON. `la:{u:ID}:g:N` an
 says of a user or title; `la:{u:ID}:s`, `la:{t:ID}:s`: what the speed layer says; `la:gen`: the pointer; `la:numbers`:
 the horizon of each generation's number; `la:model:N`, `la:fidelity:N`, `la:report:N`; `la:clock`; `la:night`: the night
 that runs; `la:rescored`: which partitions were scored anew in which epoch;
-`la:scorer:ID`, `la:query:NAME`: how a scorer, or a query of the speed layer, stands.
+`la:scorer:ID`, `la:query:NAME`: how a scorer, or a query of the speed layer, stands; `la:living`: the keys of those
+that live, by when they told of themselves last.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from collections.abc import Mapping
 import msgspec
 
 GENERATION_KEY, CLOCK_KEY, NUMBERS_KEY, NIGHT_KEY = "la:gen", "la:clock", "la:numbers", "la:night"
-RESCORED_KEY = "la:rescored"
+RESCORED_KEY, LIVING_KEY = "la:rescored", "la:living"
+LIVING_SECONDS = 20  # after which a scorer or query that tells nothing more is forgotten
 
 
 class Generations(msgspec.Struct, frozen=True):
@@ -65,12 +67,12 @@ def report_key(generation: int) -> str:
 
 
 def scorer_key(scorer: str) -> str:
-    """What a scorer told of itself last; gone seconds after its death. `*` for all."""
+    """What a scorer told of itself last; gone seconds after its death."""
     return f"la:scorer:{scorer}"
 
 
 def query_key(query: str) -> str:
-    """What a query of the speed layer told of its last trigger; gone seconds after its end. `*` for all."""
+    """What a query of the speed layer told of its last trigger; gone seconds after its end."""
     return f"la:query:{query}"
 
 

@@ -11,7 +11,7 @@ import hiredis
 from lambda_arch.addresses import address_of
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.gathered import Asked, Reading, batches
-from lambda_arch.keys import CLOCK_KEY, GENERATION_KEY, Generations, fidelity_key, generations_of, model_key
+from lambda_arch.keys import CLOCK_KEY, GENERATION_KEY, LIVING_KEY, Generations, fidelity_key, generations_of, model_key
 from lambda_arch.link import Command
 from lambda_arch.model_bytes import decode_models
 from lambda_arch.models import Models
@@ -74,6 +74,12 @@ class AsyncStore:
         """A generation's fidelity table, or None; raises UnknownSchemaError."""
         stored = await self._whole(fidelity_key(generation))
         return decode_fidelity(stored) if stored else None
+
+    async def living(self) -> list[bytes]:
+        """What each living scorer, and query of the speed layer, told of itself last (JSON), by key."""
+        (keys,) = _sound(await self._ask([("ZRANGE", LIVING_KEY, "0", "-1")]), self._refused)
+        told = await self._ask([("GET", key) for key in sorted(keys)]) if keys else []
+        return [one for one in _sound(told, self._refused) if one]
 
     async def _whole(self, key: str) -> bytes | None:
         try:

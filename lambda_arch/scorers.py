@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lambda_arch.keys import RESCORED_KEY, query_key, scorer_key
+from lambda_arch.clock import SECOND, wall_now
+from lambda_arch.keys import LIVING_KEY, LIVING_SECONDS, RESCORED_KEY, query_key, scorer_key
 from lambda_arch.store import Store
-
-SECONDS = 20  # after which one that tells nothing more is forgotten
 
 
 def put_scorer(store: Store, scorer: str, report: bytes) -> None:
     """Write what a scorer tells of itself (JSON)."""
-    store.redis.set(scorer_key(scorer), report, ex=SECONDS)
+    _tell(store, scorer_key(scorer), report)
 
 
 def scorers(store: Store) -> list[bytes]:
     """What each living scorer told of itself last, by name."""
-    return _told(store, scorer_key("*"))
+    return _told(store, scorer_key(""))
 
 
 def put_query(store: Store, query: str, trigger: bytes) -> None:
     """Write what a query of the speed layer tells of its last trigger (JSON)."""
-    store.redis.set(query_key(query), trigger, ex=SECONDS)
+    _tell(store, query_key(query), trigger)
 
 
 def queries(store: Store) -> list[bytes]:
     """What each living query told of its last trigger, by name."""
-    return _told(store, query_key("*"))
+    return _told(store, query_key(""))
 
 
 def rescored(store: Store) -> dict[str, int]:
@@ -40,6 +39,19 @@ def note_rescored(store: Store, partitions: Iterable[str], epoch: int) -> None:
     store.redis.hset(RESCORED_KEY, mapping=dict.fromkeys(partitions, epoch))
 
 
-def _told(store: Store, pattern: str) -> list[bytes]:
-    keys = sorted(store.redis.scan_iter(match=pattern, count=1000))
-    return [told for told in (store.redis.mget(keys) if keys else []) if told]
+def _tell(store: Store, key: str, told: bytes) -> None:
+    # Kept by name too: looking for the keys would go through all that the store has.
+    now = wall_now() // SECOND
+    pipe = store.redis.pipeline(transaction=False)
+    pipe.set(key, told, ex=LIVING_SECONDS)
+    pipe.zadd(LIVING_KEY, {key: now})
+    pipe.zremrangebyscore(LIVING_KEY, "-inf", now - LIVING_SECONDS)
+    pipe.execute()
+
+
+def _told(store: Store, prefix: str) -> list[bytes]:
+    keys = sorted(key for name in store.redis.zrange(LIVING_KEY, 0, -1) if (key := name.decode()).startswith(prefix))
+    pipe = store.redis.pipeline(transaction=False)
+    for key in keys:
+        pipe.get(key)
+    return [told for told in pipe.execute() if told]

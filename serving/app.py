@@ -18,15 +18,18 @@ from serving.decision_log import DecisionLog
 from serving.desk import Desk
 from serving.metrics import Metrics, Timed
 from serving.problems import with_problems
+from serving.pulse import Pulse
+from serving.routes.live import live
 from serving.routes.operations import operations
+from serving.routes.pages import pages
 from serving.routes.titles import titles
 from serving.routes.users import users
 
 
 def create_app(config: Config) -> FastAPI:
     """The API over the configured store; connections are opened by the first question, closed at the end."""
-    metrics = Metrics()
-    desk = Desk(Answers(AsyncStore(config.store.url), config), metrics, DecisionLog(config, metrics.logged))
+    metrics, store = Metrics(), AsyncStore(config.store.url)
+    desk = Desk(Answers(store, config), metrics, DecisionLog(config, metrics.logged))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -35,9 +38,9 @@ def create_app(config: Config) -> FastAPI:
 
     # The stock documentation pages load their scripts from elsewhere.
     app = FastAPI(title="Audience predictions", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.state.desk = desk
+    app.state.desk, app.state.pulse = desk, Pulse(store, desk.answers, desk.metrics)
     app.add_middleware(Timed, metrics=desk.metrics)
     with_problems(app)
-    for router in (users, titles, operations):
+    for router in (users, titles, live, operations, pages):
         app.include_router(router)
     return app

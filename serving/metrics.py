@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import time
 
+import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.samples import Sample
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.answers import Answer
 
+LIVE = "/v1/live"  # a stream: how long it was watched is no time to answer
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """Answers by layer since the start, and the milliseconds within which 99 % of requests were; None before any."""
+
+    layers: dict[str, int] = {"batch": 0, "speed": 0, "fallback": 0}
+    p99_ms: float | None = None
+
+    @property
+    def total(self) -> int:
+        """All answers."""
+        return sum(self.layers.values())
 
 
 class Metrics:
@@ -32,6 +48,10 @@ class Metrics:
             "lambda_arch_request_seconds", "Time to answer", ["route"], registry=self._registry, buckets=_SECONDS
         )
 
+    @staticmethod
+    def _samples(metric: Counter | Histogram, ending: str) -> list[Sample]:
+        return [sample for family in metric.collect() for sample in family.samples if sample.name.endswith(ending)]
+
     def count(self, answer: Answer) -> None:
         """Note an answer that went out."""
         self._decisions.labels(answer.use_case, answer.decision.layer, answer.decision.rule).inc()
@@ -46,9 +66,32 @@ class Metrics:
         """Note a request's duration; `route` is the pattern, not the path: ids would be endless labels."""
         self._seconds.labels(route).observe(seconds)
 
+    def answered(self) -> Answered:
+        """What went out so far; of questions, not of health checks and pages."""
+        layers = dict(Answered().layers)
+        for sample in self._samples(self._decisions, "_total"):
+            layers[sample.labels["layer"]] += int(sample.value)
+        within: dict[float, float] = {}
+        for sample in self._samples(self._seconds, "_bucket"):
+            if sample.labels["route"].startswith("/v1/") and sample.labels["route"] != LIVE:
+                bound = float(sample.labels["le"])
+                within[bound] = within.get(bound, 0) + sample.value
+        return Answered(layers, _quantile(within, 0.99))
+
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+def _quantile(within: dict[float, float], share: float) -> float | None:
+    """Milliseconds below which a share lies, by a histogram's cumulated counts; between two bounds in proportion."""
+    wanted, below, before = share * within.get(math.inf, 0), 0.0, 0.0
+    for bound, count in sorted(within.items()):
+        if count >= wanted > 0:
+            inside = bound if math.isfinite(bound) else below
+            return 1000 * (below + (inside - below) * (wanted - before) / max(count - before, 1))
+        below, before = bound, count
+    return None
 
 
 class Timed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -10,6 +11,7 @@ from fastapi import Response
 from msgspec import structs
 from pydantic import BaseModel, ConfigDict
 
+from lambda_arch.clock import rfc3339
 from lambda_arch.records import UseCase
 from serving.answers import Answer, View
 from serving.arbiter import Decision
@@ -80,9 +82,11 @@ class LayersReply(Reply):
 
 
 class EntityReply(Reply):
-    """All use cases of one entity."""
+    """All use cases of one entity; `now` by the configured clock, `names` of the titles in the records by id."""
 
     entity: str
+    now: str
+    names: dict[str, str]
     use_cases: dict[str, LayersReply]
 
 
@@ -125,7 +129,23 @@ def fields(answer: Answer) -> dict[str, Any]:
 
 def layers(view: View, answers: list[Answer]) -> EntityReply:
     """What was read of an entity, beside its answers."""
-    return EntityReply(entity=view.entity, use_cases={answer.use_case: _layers(view, answer) for answer in answers})
+    told = {answer.use_case: _layers(view, answer) for answer in answers}
+    return EntityReply(entity=view.entity, now=rfc3339(view.now), names=_names(view, told.values()), use_cases=told)
+
+
+def _names(view: View, told: Iterable[LayersReply]) -> dict[str, str]:
+    models = view.models()
+    listed = [one for one in told if one.answer.use_case == "recommend"]
+    records = [record for one in listed for record in (one.batch, one.speed) if record]
+    titles = [title for record in records for title in _titles(record)]
+    return {title: name for title in titles if (name := models.name(title)) is not None}
+
+
+def _titles(record: dict[str, Any]) -> list[str]:
+    """Of a record as it is stored, which may be unreadable."""
+    value = record.get("value")
+    titles = value.get("titles") if isinstance(value, dict) else None
+    return [title for title in titles if isinstance(title, str)] if isinstance(titles, list) else []
 
 
 def _layers(view: View, answer: Answer) -> LayersReply:

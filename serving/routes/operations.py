@@ -1,14 +1,13 @@
-"""What operators ask: whether it is alive and ready, how it does, and the page for people."""
+"""What operators ask: whether it is alive and ready, and how it does."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from lambda_arch.store import StoreError
 from serving.desk import AtDesk
-from serving.page import HTML, POLICY
 from serving.replies import StatusReply
 
 operations = APIRouter()
@@ -35,9 +34,3 @@ async def ready(desk: AtDesk) -> JSONResponse:
 async def metrics(desk: AtDesk) -> Response:
     """Decisions and latency, for Prometheus."""
     return Response(desk.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
-
-
-@operations.get("/", include_in_schema=False)
-async def page() -> HTMLResponse:
-    """The plain page for people."""
-    return HTMLResponse(HTML, headers={"Content-Security-Policy": POLICY})

@@ -1,0 +1,52 @@
+// The generations: which serves, what its gate said, how far each layer can be trusted, and the way back.
+
+import { get, post } from "./api.js";
+import { chart, colour } from "./chart.js";
+import { counted, el, head, note, number, panel, table } from "./dom.js";
+
+const BUCKETS = ["0", "1", "2-4", "5-19", "20+"];
+
+export async function open(place) {
+  place.append(...head("Models", "What nights made: the generation in service, the one before it, and how good each layer's answers have measured."));
+  const told = el("div", { "aria-live": "polite" }), listed = el("div", { id: "generations" });
+  place.append(told, panel("Generations", listed));
+  await generations(listed, told);
+  const table = await get("/v1/fidelity");
+  for (const [useCase, layers] of Object.entries(table.measures)) place.append(await heat(useCase, layers, table.metrics?.[useCase]));
+}
+
+async function generations(place, told) {
+  const { generations: found, current, previous } = await get("/v1/generations");
+  const state = (row) => (row.generation === current ? "in service" : row.generation === previous ? "before it" : row.withdrawn ? "withdrawn" : "");
+  const back = el("button", { class: "danger", type: "button", id: "rollback", disabled: !previous, onclick: () => confirmed(back, place, told) }, previous ? `Back to generation ${previous}` : "Nothing to go back to");
+  place.replaceChildren(table([["generation", (row) => row.generation, "n"], ["", state], ["horizon", (row) => row.horizon?.slice(0, 16).replace("T", " ") ?? ""],
+    ["models", (row) => models(row)]], found, "Generations"), el("p", {}, back));
+}
+
+const models = (row) => Object.entries(row.verdicts ?? {}).map(([useCase, verdict]) => `${useCase} ${verdict}`).join(", ");
+
+// Twice, for it changes what everybody is answered.
+function confirmed(button, place, told) {
+  if (!button.dataset.sure) { button.dataset.sure = "yes"; button.textContent = "Press again to roll back"; return; }
+  rolledBack(place, told);
+}
+
+async function rolledBack(place, told) {
+  try {
+    const done = await post("/v1/generations/rollback");
+    told.replaceChildren(note(`generation ${done.current} serves`));
+    await generations(place, told);
+  } catch (error) {
+    told.replaceChildren(note(error.message, true));
+  }
+}
+
+async function heat(useCase, layers, metric) {
+  const drawn = el("div", { class: "chart", id: `fidelity-${useCase}` }), names = Object.keys(layers);
+  const lags = BUCKETS.filter((lag) => names.some((name) => layers[name][lag]));
+  const value = (name, lag) => layers[name][lag]?.value ?? null;
+  const text = names.map((name) => lags.map((lag) => { const one = layers[name][lag]; return one ? `${number(one.value)} ± ${number(one.standard_error, 2)}<br>${counted(one.cases)} cases` : ""; }));
+  await chart(drawn, [{ type: "heatmap", x: lags.map((lag) => `lag ${lag}`), y: names, z: names.map((name) => lags.map((lag) => value(name, lag))), text, texttemplate: "%{text}",
+    colorscale: [[0, colour("wash")], [1, colour("batch-soft")]], showscale: false, hoverinfo: "skip" }], { height: 90 + 48 * names.length, yaxis: { autorange: "reversed" }, xaxis: { type: "category" } });
+  return panel(`Fidelity of ${useCase}`, metric && el("p", { class: "soft small" }, `${metric}, higher is better, by events of the entity that the layer has not seen`), drawn);
+}
