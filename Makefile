@@ -18,6 +18,7 @@ demo: setup ## The whole thing on this machine: servers, replayed log, night, an
 	@$(BIN)/lambda-arch demo
 
 test: setup ## All tests, in two processes (WORKERS=N: in so many), each with a Spark session and a store of its own
+	@deploy/setup.sh browser
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25
 
 check: setup ## Lint, format, types, direction of imports

@@ -69,6 +69,13 @@ install() {
   retried "${pip[@]}" --no-deps --no-build-isolation -e .
 }
 
+have_browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+
+# Usage: setup.sh browser: only what the tests of the console need.
+if [ "${1:-}" = browser ]; then
+  have_browser >/dev/null || from_apt "Chromium" chromium chromium-browser
+  exit 0
+fi
 if [ -d var/jars/spark ] && [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$(inputs)" ]; then exit 0; fi
 began=$SECONDS
 java_fits || from_apt "Java 17" openjdk-17-jre-headless default-jre-headless

@@ -95,7 +95,7 @@ class Answers:
         if not readings:
             return []
         generations, clock = self._known = readings[0].generations, readings[0].clock
-        loaded, now = await self._current.of(generations.current), self._now(clock, generations)
+        loaded, now = await self._current.of(generations.current), self.now(clock, generations)
         return [
             View(entity=entity, generations=generations, now=now, stored=reading.records, loaded=loaded)
             for entity, reading in zip(entities, readings, strict=True)
@@ -120,7 +120,7 @@ class Answers:
         """Views while the store is away: nothing of anybody, but the models known last."""
         (generations, clock), loaded = self._known, self._current.loaded
         nothing: dict[UseCase, Pair] = dict.fromkeys(use_cases, (None, None))
-        now = self._now(clock, generations)
+        now = self.now(clock, generations)
         return [
             View(entity=entity, generations=generations, now=now, stored=nothing, loaded=loaded, away=True)
             for entity in entities
@@ -141,7 +141,8 @@ class Answers:
         await self._current.close()
         await self._store.close()
 
-    def _now(self, clock: int, generations: Generations) -> int:
+    def now(self, clock: int, generations: Generations) -> int:
+        """The moment by the configured clock, in microseconds; `clock` is the newest event time seen."""
         return wall_now() if self._config.clock == "wall" else max(clock, generations.current_horizon)
 
     def _fallen_back(self, view: View, use_case: UseCase, decision: Decision) -> Answer:

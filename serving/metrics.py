@@ -19,7 +19,7 @@ _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 class Answered(msgspec.Struct, frozen=True):
     """Answers by layer since the start, and the milliseconds within which 99 % of requests were; None before any."""
 
-    layers: dict[str, int] = {"batch": 0, "speed": 0, "fallback": 0}
+    layers: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(("batch", "speed", "fallback"), 0))
     p99_ms: float | None = None
 
     @property
@@ -68,7 +68,7 @@ class Metrics:
 
     def answered(self) -> Answered:
         """What went out so far; of questions, not of health checks and pages."""
-        layers = dict(Answered().layers)
+        layers = Answered().layers
         for sample in self._samples(self._decisions, "_total"):
             layers[sample.labels["layer"]] += int(sample.value)
         within: dict[float, float] = {}

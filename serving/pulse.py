@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
 
 from lambda_arch.clock import SECOND, rfc3339, wall_now
-from lambda_arch.keys import Generations
 from lambda_arch.reads import AsyncStore
 from lambda_arch.store import StoreError
 from serving.answers import Answers
@@ -19,29 +18,41 @@ from serving.metrics import Answered, Metrics
 BEAT_SECONDS = 1.0
 
 
-class Beat(msgspec.Struct, frozen=True, kw_only=True):
-    """One look at everything; rates since the look before, `answered` and `p99_ms` since the server's start.
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the speed layer told of itself: counts since its processes' starts, rates of their last seconds.
 
-    `delay_seconds` is the slowest scorer's median from an event's time to its being in the store; None, as `p99_ms` is,
-    where there was nothing. `reasons` say why the server is not ready.
+    `delay_seconds` is the slowest scorer's median from an event's time to its being in the store; None without events.
+    """
+
+    scorers: int = 0
+    events_per_second: float = 0.0
+    lag: int = 0
+    delay_seconds: float | None = None
+    late: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """The generation in service (0: none), the age of what it knows by the configured clock, a round trip's time."""
+
+    generation: int
+    age_seconds: float
+    round_trip_ms: float
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True):
+    """One look at everything; `known` is None while the store is away, `reasons` say why the server is not ready.
+
+    `answers_per_second` since the look before, `answered` since the server's start.
     """
 
     at: str
     reasons: list[str]
-    generation: int
-    batch_age_seconds: float | None
-    store: bool
-    store_ms: float | None
-    scorers: int
-    events_per_second: float
-    lag: int
-    delay_seconds: float | None
-    late: int
-    duplicates: int
-    quarantined: int
+    known: Known | None
+    flow: Flow
     answers_per_second: float
-    answered: dict[str, int]
-    p99_ms: float | None
+    answered: Answered
 
 
 class Pulse:
@@ -72,39 +83,37 @@ class Pulse:
         rate = (counted.total - self._counted.total) / passed if self._looked else 0.0
         self._counted, self._looked = counted, now
         try:
-            reasons = await self._answers.unready()
-            began = time.perf_counter()
-            generations, _ = await self._store.pointer()
-            taken = time.perf_counter() - began
-            told = [msgspec.json.decode(told) for told in await self._store.living()]
+            reasons, known, flow = (
+                await self._answers.unready(),
+                await self._known(),
+                flow_of(await self._store.living()),
+            )
         except StoreError as error:
-            return _beat(counted, rate, [str(error)], Generations(), None, [])
-        return _beat(counted, rate, reasons, generations, taken * 1000, told)
+            reasons, known, flow = [str(error)], None, Flow()
+        return Beat(
+            at=rfc3339(wall_now()), reasons=reasons, known=known, flow=flow, answers_per_second=round(rate, 1),
+            answered=counted,
+        )  # fmt: skip
+
+    async def _known(self) -> Known:
+        began = time.perf_counter()
+        generations, clock = await self._store.pointer()
+        taken = time.perf_counter() - began
+        age = max(0, self._answers.now(clock, generations) - generations.current_horizon)
+        return Known(generation=generations.current, age_seconds=age / SECOND, round_trip_ms=taken * 1000)
 
 
-def _beat(
-    counted: Answered,
-    rate: float,
-    reasons: list[str],
-    generations: Generations,
-    store_ms: float | None,
-    told: list[dict[str, Any]],
-) -> Beat:
-    scorers, now = [one for one in told if "totals" in one], wall_now()
+def flow_of(told: Sequence[bytes]) -> Flow:
+    """What scorers and queries told of themselves (JSON), together."""
+    found: list[dict[str, Any]] = [msgspec.json.decode(one) for one in told]
+    scorers = [one for one in found if "totals" in one]
     # In micro-batches the queries themselves apply; else they gate what the scorers count.
-    flowing = scorers or [one for one in told if one.get("query", "").startswith("speed-")]
+    flowing = scorers or [one for one in found if one["query"].startswith("speed-")]
+    counted = [one["totals"] for one in scorers] or [one["counts"] for one in flowing]
+    total = {name: sum(one.get(name, 0) for one in counted) for name in ("late", "duplicates", "quarantined")}
     delays = [one["delay_seconds"]["p50"] for one in scorers if one["delay_seconds"]]
-    age = max(0, now - generations.current_horizon) / SECOND if generations.current else None
-    return Beat(
-        at=rfc3339(now), reasons=reasons, generation=generations.current, batch_age_seconds=age,
-        store=store_ms is not None, store_ms=store_ms, scorers=len(scorers),
-        events_per_second=round(sum(one["per_second"] for one in flowing), 1),
-        lag=sum(sum(one["lag"].values()) for one in flowing), delay_seconds=max(delays, default=None),
-        late=_total(scorers, "late"), duplicates=_total(scorers, "duplicates"),
-        quarantined=_total(scorers, "quarantined"), answers_per_second=round(rate, 1), answered=counted.layers,
-        p99_ms=counted.p99_ms,
+    return Flow(
+        scorers=len(scorers), events_per_second=round(sum(one["per_second"] for one in flowing), 1),
+        lag=sum(sum(one["lag"].values()) for one in flowing),
+        delay_seconds=max(delays, default=None), **total,
     )  # fmt: skip
-
-
-def _total(scorers: list[dict[str, Any]], name: str) -> int:
-    return sum(one["totals"][name] for one in scorers)

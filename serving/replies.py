@@ -129,7 +129,7 @@ def fields(answer: Answer) -> dict[str, Any]:
 
 def layers(view: View, answers: list[Answer]) -> EntityReply:
     """What was read of an entity, beside its answers."""
-    told = {answer.use_case: _layers(view, answer) for answer in answers}
+    told: dict[str, LayersReply] = {answer.use_case: _layers(view, answer) for answer in answers}
     return EntityReply(entity=view.entity, now=rfc3339(view.now), names=_names(view, told.values()), use_cases=told)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request
@@ -13,7 +13,9 @@ from serving.metrics import LIVE
 from serving.pulse import Pulse
 
 live = APIRouter()
-STREAM = {200: {"description": "Events named `beat`, each a JSON object", "content": {"text/event-stream": {}}}}
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Events named `beat`, each a JSON object", "content": {"text/event-stream": {}}}
+}
 
 
 @live.get(LIVE, responses=STREAM, response_class=StreamingResponse)

@@ -35,7 +35,7 @@ async function show() {
 function beat(told) {
   const [dot, text] = pulse.children;
   dot.className = told && !told.reasons.length ? "dot good" : "dot bad";
-  text.textContent = told ? (told.reasons[0] ?? `generation ${told.generation}, ${ago(told.batch_age_seconds)} old`) : "no connection";
+  text.textContent = told ? (told.reasons[0] ?? `generation ${told.known.generation}, ${ago(told.known.age_seconds)} old`) : "no connection";
 }
 
 links();

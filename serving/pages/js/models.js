@@ -12,7 +12,7 @@ export async function open(place) {
   place.append(told, panel("Generations", listed));
   await generations(listed, told);
   const table = await get("/v1/fidelity");
-  for (const [useCase, layers] of Object.entries(table.measures)) place.append(await heat(useCase, layers, table.metrics?.[useCase]));
+  for (const [useCase, layers] of Object.entries(table.measures)) await heat(place, useCase, layers, table.metrics?.[useCase]);
 }
 
 async function generations(place, told) {
@@ -41,12 +41,12 @@ async function rolledBack(place, told) {
   }
 }
 
-async function heat(useCase, layers, metric) {
+async function heat(place, useCase, layers, metric) {
   const drawn = el("div", { class: "chart", id: `fidelity-${useCase}` }), names = Object.keys(layers);
   const lags = BUCKETS.filter((lag) => names.some((name) => layers[name][lag]));
   const value = (name, lag) => layers[name][lag]?.value ?? null;
   const text = names.map((name) => lags.map((lag) => { const one = layers[name][lag]; return one ? `${number(one.value)} ± ${number(one.standard_error, 2)}<br>${counted(one.cases)} cases` : ""; }));
+  place.append(panel(`Fidelity of ${useCase}`, metric && el("p", { class: "soft small" }, `${metric}, higher is better, by events of the entity that the layer has not seen`), drawn));
   await chart(drawn, [{ type: "heatmap", x: lags.map((lag) => `lag ${lag}`), y: names, z: names.map((name) => lags.map((lag) => value(name, lag))), text, texttemplate: "%{text}",
     colorscale: [[0, colour("wash")], [1, colour("batch-soft")]], showscale: false, hoverinfo: "skip" }], { height: 90 + 48 * names.length, yaxis: { autorange: "reversed" }, xaxis: { type: "category" } });
-  return panel(`Fidelity of ${useCase}`, metric && el("p", { class: "soft small" }, `${metric}, higher is better, by events of the entity that the layer has not seen`), drawn);
 }

@@ -20,33 +20,33 @@ function diagram() {
     ...flows, ...boxes);
 }
 
-function told(place, beat) {
+function told(place, { flow, known, answered, answers_per_second }) {
   const say = (id, text) => { place.querySelector(`#${id}`).textContent = text; };
-  say("kafka-1", `${number(beat.events_per_second)} events/s`);
-  say("kafka-2", `lag ${counted(beat.lag)}`);
-  say("speed-1", beat.scorers ? `${beat.scorers} scorer${beat.scorers > 1 ? "s" : ""}` : "not running");
-  say("speed-2", beat.delay_seconds === null ? "no event of late" : `event to store ${ago(beat.delay_seconds)}`);
-  say("lake-1", beat.generation ? `generation ${beat.generation}` : "no generation");
-  say("lake-2", beat.generation ? `knows all until ${ago(beat.batch_age_seconds)} ago` : "");
-  say("store-1", beat.store ? "answers" : "away");
-  say("store-2", beat.store ? `${number(beat.store_ms, 2)} ms a round trip` : "");
-  say("serving-1", `${number(beat.answers_per_second)} answers/s`);
-  say("serving-2", beat.p99_ms === null ? "" : `99 % within ${number(beat.p99_ms, 2)} ms`);
-  place.querySelector(".diagram").classList.toggle("still", !beat.events_per_second && !beat.answers_per_second);
+  say("kafka-1", `${number(flow.events_per_second)} events/s`);
+  say("kafka-2", `lag ${counted(flow.lag)}`);
+  say("speed-1", flow.scorers ? `${flow.scorers} scorer${flow.scorers > 1 ? "s" : ""}` : "no scorer");
+  say("speed-2", flow.delay_seconds === null ? "no event of late" : `event to store ${ago(flow.delay_seconds)}`);
+  say("lake-1", known?.generation ? `generation ${known.generation}` : "no generation");
+  say("lake-2", known?.generation ? `all until ${ago(known.age_seconds)} ago` : "");
+  say("store-1", known ? "there" : "away");
+  say("store-2", known ? `${number(known.round_trip_ms, 2)} ms a round trip` : "");
+  say("serving-1", `${number(answers_per_second)} answers/s`);
+  say("serving-2", answered.p99_ms === null ? "" : `99 % within ${number(answered.p99_ms, 2)} ms`);
+  place.querySelector(".diagram").classList.toggle("still", !flow.events_per_second && !answers_per_second);
 }
 
-function shares(beat) {
-  const total = Object.values(beat.answered).reduce((sum, count) => sum + count, 0);
-  const share = (layer) => (total ? percent(beat.answered[layer] / total) : "–");
+function shares({ flow, answered }) {
+  const total = Object.values(answered.layers).reduce((sum, count) => sum + count, 0);
+  const share = (layer) => (total ? percent(answered.layers[layer] / total) : "–");
   return figures([["by batch", share("batch")], ["by speed", share("speed")], ["by fallback", share("fallback")],
-    ["answers since start", counted(total)], ["late events", counted(beat.late)], ["duplicates", counted(beat.duplicates)],
-    ["quarantined", counted(beat.quarantined)], ["99 % of answers within", beat.p99_ms === null ? "–" : `${number(beat.p99_ms, 2)} ms`]]);
+    ["answers", counted(total)], ["99 % of them within", answered.p99_ms === null ? "–" : `${number(answered.p99_ms, 2)} ms`],
+    ["late events", counted(flow.late)], ["duplicates", counted(flow.duplicates)], ["quarantined", counted(flow.quarantined)]]);
 }
 
 function lines(place) {
   const at = beats.map((beat) => beat.at);
-  const line = (name, key, kind) => ({ x: at, y: beats.map((beat) => beat[key]), name, mode: "lines", line: { color: colour(kind), width: 2 } });
-  return chart(place, [line("events/s", "events_per_second", "speed"), line("answers/s", "answers_per_second", "good")],
+  const line = (name, value, kind) => ({ x: at, y: beats.map(value), name, mode: "lines", line: { color: colour(kind), width: 2 } });
+  return chart(place, [line("events/s", (beat) => beat.flow.events_per_second, "speed"), line("answers/s", (beat) => beat.answers_per_second, "good")],
     { height: 260, yaxis: { rangemode: "tozero" } });
 }
 

@@ -10,33 +10,33 @@ export async function open(place, [id]) {
     field("Title's id", input), el("button", { class: "main" }, "Look up"));
   const talked = el("div", { id: "trending" });
   place.append(...head("Sentiment", "What the audience feels about a title, and where that is headed."), asked);
-  if (id) place.append(await feeling(id));
+  if (id) await feeling(place, id);
   place.append(panel("Talked about more or less than usual", talked));
   await trending(talked);
 }
 
-async function feeling(id) {
+async function feeling(place, id) {
   const answer = await get(title(id, "sentiment"));
   const { value, decision } = answer, drawn = el("div", { class: "chart", id: "series" });
   const ahead = value.forecast ? `${percent(value.forecast.week.share)} (${percent(value.forecast.week.low)} to ${percent(value.forecast.week.high)})` : "–";
   const shown = figures([["positive posts", `${percent(value.positive)}`], ["95 % interval", `${percent(value.low, 0)} to ${percent(value.high, 0)}`],
     ["posts", counted(value.posts)], ["trend", value.trend?.direction ?? "–"], ["in a week", ahead], ["talked about", value.pace?.direction ?? "–"]]);
+  place.append(panel(`Title ${id}`, el("p", {}, el("span", { class: `tag ${answer.layer}` }, answer.layer), ` ${decision.sentence}.`), shown,
+    value.days ? drawn : el("p", { class: "soft" }, "No post about it yet.")));
   if (value.days) await series(drawn, answer);
-  return panel(`Title ${id}`, el("p", {}, el("span", { class: `tag ${answer.layer}` }, answer.layer), ` ${decision.sentence}.`), shown,
-    value.days ? drawn : el("p", { class: "soft" }, "No post about it yet."));
 }
 
 async function series(place, { value, as_of }) {
   const newest = Date.parse(`${as_of.slice(0, 10)}T00:00:00Z`), day = 86400000;
   const days = value.days.map(([posts, positive], back) => [new Date(newest - back * day).toISOString().slice(0, 10), posts, positive]).reverse();
   const known = days.filter(([, posts]) => posts);
-  const ahead = [["day", 1], ["week", 7]].map(([name, count]) => [new Date(newest + count * day).toISOString().slice(0, 10), value.forecast[name]]);
+  const ahead = value.forecast && [["day", 1], ["week", 7]].map(([name, count]) => [new Date(newest + count * day).toISOString().slice(0, 10), value.forecast[name]]);
   await chart(place, [
     { x: days.map(([at]) => at), y: days.map(([, posts]) => posts), name: "posts", type: "bar", yaxis: "y2", marker: { color: colour("line") } },
     { x: known.map(([at]) => at), y: known.map(([, posts, positive]) => positive / posts), name: "positive", mode: "lines+markers", line: { color: colour("batch") } },
-    { x: ahead.map(([at]) => at), y: ahead.map(([, told]) => told.share), name: "forecast", mode: "lines+markers", line: { color: colour("speed"), dash: "dot" },
-      error_y: { type: "data", symmetric: false, array: ahead.map(([, told]) => told.high - told.share), arrayminus: ahead.map(([, told]) => told.share - told.low) } },
-  ], { height: 300, yaxis: { range: [0, 1], tickformat: ".0%" }, yaxis2: { overlaying: "y", side: "right", showgrid: false, rangemode: "tozero", automargin: true }, margin: { l: 48, r: 48, t: 12, b: 40 } });
+    ...(ahead ? [{ x: ahead.map(([at]) => at), y: ahead.map(([, told]) => told.share), name: "forecast", mode: "lines+markers", line: { color: colour("speed"), dash: "dot" },
+      error_y: { type: "data", symmetric: false, array: ahead.map(([, told]) => told.high - told.share), arrayminus: ahead.map(([, told]) => told.share - told.low) } }] : []),
+  ], { height: 300, yaxis: { range: [0, 1], tickformat: ".0%" }, yaxis2: { overlaying: "y", side: "right", showgrid: false, rangemode: "tozero", automargin: true, title: { text: "posts a day" }, nticks: 5, tickformat: "d" }, margin: { l: 48, r: 48, t: 12, b: 40 } });
 }
 
 async function trending(place) {

@@ -40,7 +40,7 @@ function side(name, layer, record, batch, speed, seen, before, answer) {
   if (!record) return el("div", {}, heading, el("p", { class: "soft" }, "nothing"));
   const ageOf = (one) => Math.max(1, (Date.parse(seen.now) - Date.parse(one.as_of)) / 1000);
   const age = ageOf(record), newest = [batch, speed].filter(Boolean).map(ageOf);
-  const facts = el("p", { class: "small soft" }, `as of ${record.as_of.slice(0, 19)}Z, ${counted(record.evidence)} events, generation ${record.generation}`);
+  const facts = el("p", { class: "small soft" }, `${ago(age)} old, as of ${record.as_of.slice(0, 19)}Z, ${counted(record.evidence)} events, generation ${record.generation}`);
   const body = name === "recommend" ? differing(layer, record, layer === "batch" ? speed : batch, seen, before) : value(name, record.value);
   return el("div", { class: `${layer}-list` }, heading, bar(age / Math.max(...newest), layer, `${ago(age)} old`), facts, body);
 }

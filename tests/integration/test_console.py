@@ -1,0 +1,151 @@
+"""The console in a real browser over a real store: every page drawn, nothing from elsewhere, usable by keyboard."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import msgspec
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from browser import Watched, browser
+from playwright.sync_api import Browser
+from store_server import StoreServer, free_port
+from test_api import FIDELITY, HORIZON, NOW, record
+
+from lambda_arch.commits import Commit
+from lambda_arch.config import load_config
+from lambda_arch.models import Models
+from lambda_arch.records import USER_USE_CASES, encode
+from lambda_arch.scorers import put_query, put_scorer
+from lambda_arch.store import Store
+from serving.app import create_app
+from serving.pulse import Flow, flow_of
+
+pytestmark = pytest.mark.servers
+PAGES = ("now", "viewer/42", "sentiment/a")
+SCORER = {
+    "per_second": 12.5, "lag": {"0": 3, "1": 4}, "delay_seconds": {"p50": 0.02, "p99": 0.05, "most": 0.07},
+    "totals": {"late": 1, "duplicates": 2, "quarantined": 3},
+}  # fmt: skip
+QUERY = {"query": "speed-events", "per_second": 8.0, "lag": {"events/0": 1}, "counts": {"late": 5, "applied": 9}}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory, small_models: Models) -> Iterator[str]:
+    """An API over a store with a generation, a user and a title that both layers know, and a scorer that lives."""
+    server = StoreServer(tmp_path_factory.mktemp("console-store"))
+    server.start()
+    store = Store(server.url, 1)
+    store.put_models(small_models, FIDELITY)
+    store.flip(2, HORIZON)
+    store.advance_clock(NOW)
+    for entity, use_cases in {"u:42": USER_USE_CASES, "t:a": ("sentiment",)}.items():
+        store.publish(2, [(entity, {name: encode(record(name, entity, "batch")) for name in use_cases})])
+        store.commit([Commit(entity, 0, 0, b"", [record(name, entity, "speed") for name in use_cases])])
+    put_scorer(store, "here-1", msgspec.json.encode(SCORER))
+    config = load_config({"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event"})
+    port = free_port()
+    api = uvicorn.Server(uvicorn.Config(create_app(config), port=port, ws="none", log_level="warning"))
+    thread = threading.Thread(target=api.run)
+    thread.start()
+    while not api.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    api.should_exit = True
+    thread.join(20)
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as started:
+        yield started
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("address", PAGES)
+def test_each_page_is_drawn_without_complaint_from_this_server_alone(
+    base: str, chromium: Browser, address: str, scheme: str
+) -> None:
+    watched = Watched(chromium.new_page(color_scheme=scheme), base)  # type: ignore[arg-type]
+    page = watched.open(address)
+    page.wait_for_selector("h1")
+    found = Axe().run(page)
+    serious = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
+    page.close()
+    assert (watched.elsewhere, [one["id"] for one in serious]) == ([], [])
+    assert watched.complaints == []
+
+
+def test_at_a_phone_s_width_nothing_is_wider_than_the_page(base: str, chromium: Browser) -> None:
+    watched = Watched(chromium.new_page(viewport={"width": 360, "height": 740}), base)
+    for address in PAGES:
+        page = watched.open(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, address
+    watched.page.close()
+
+
+def test_a_viewer_is_looked_up_by_the_keyboard_alone(base: str, chromium: Browser) -> None:
+    watched = Watched(chromium.new_page(), base)
+    page = watched.open("viewer")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.focus("#viewer-id")
+    page.keyboard.type("42")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#answers section")
+    assert "batch: its measured nDCG@10" in page.inner_text("#answers")
+    page.close()
+
+
+def test_the_living_picture_tells_of_the_scorer_and_of_the_generation(base: str, chromium: Browser) -> None:
+    page = Watched(chromium.new_page(), base).open("now")
+    page.wait_for_function("document.querySelector('#kafka-1').textContent !== ''")
+    told = {name: page.text_content(f"#{name}") for name in ("kafka-1", "kafka-2", "speed-1", "lake-1", "store-1")}
+    assert told == {
+        "kafka-1": "12.5 events/s", "kafka-2": "lag 7", "speed-1": "1 scorer", "lake-1": "generation 2",
+        "store-1": "there",
+    }  # fmt: skip
+    page.close()
+
+
+def test_the_stream_of_beats_ends_after_as_many_as_asked(base: str) -> None:
+    told = httpx.get(f"{base}/v1/live?count=1", timeout=20)
+    assert told.headers["content-type"].startswith("text/event-stream")
+    event, data = told.text.strip().split("\n")
+    beat = json.loads(data.removeprefix("data: "))
+    assert (event, beat["reasons"], beat["known"]["generation"], beat["flow"]["lag"]) == ("event: beat", [], 2, 7)
+
+
+def test_scorers_count_what_flows_and_in_micro_batches_the_queries_do() -> None:
+    scorer, query = json.dumps(SCORER).encode(), json.dumps(QUERY).encode()
+    gate = json.dumps({**QUERY, "query": "gate-events"}).encode()
+    assert flow_of([]) == Flow()
+    assert flow_of([scorer, scorer, gate]) == Flow(
+        scorers=2, events_per_second=25.0, lag=14, delay_seconds=0.02, late=2, duplicates=4, quarantined=6
+    )
+    assert flow_of([query]) == Flow(events_per_second=8.0, lag=1, late=5)
+
+
+def test_a_query_that_tells_nothing_more_is_not_alive(store_url: str) -> None:
+    store = Store(store_url, 1)
+    put_query(store, "gone", b"{}")
+    store.redis.delete("la:query:gone")
+    assert b"{}" not in [told for told in store.redis.mget(store.redis.zrange("la:living", 0, -1)) if told]
+    store.redis.close()
+
+
+def test_files_are_compressed_tagged_and_held_to_the_policy(base: str) -> None:
+    first = httpx.get(f"{base}/console/plotly.min.js", timeout=20)
+    assert (first.headers["content-encoding"], first.status_code) == ("gzip", 200)
+    again = httpx.get(f"{base}/console/plotly.min.js", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    policy = httpx.get(f"{base}/").headers["content-security-policy"]
+    assert "script-src 'self';" in policy
+    for name in ("../app.py", "js/../../app.py", "js/none.js", ""):
+        assert httpx.get(f"{base}/console/{name}").status_code == 404
