@@ -24,10 +24,10 @@ from lambda_arch.records import USER_USE_CASES, encode
 from lambda_arch.scorers import put_query, put_scorer
 from lambda_arch.store import Store
 from serving.app import create_app
-from serving.pulse import Flow, flow_of
+from serving.pulse import BEAT_SECONDS, Flow, flow_of
 
 pytestmark = pytest.mark.servers
-PAGES = ("now", "viewer/42", "sentiment/a")
+PAGES = ("now", "viewer/42")
 SCORER = {
     "per_second": 12.5, "lag": {"0": 3, "1": 4}, "delay_seconds": {"p50": 0.02, "p99": 0.05, "most": 0.07},
     "totals": {"late": 1, "duplicates": 2, "quarantined": 3},
@@ -36,18 +36,31 @@ QUERY = {"query": "speed-events", "per_second": 8.0, "lag": {"events/0": 1}, "co
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory, small_models: Models) -> Iterator[str]:
-    """An API over a store with a generation, a user and a title that both layers know, and a scorer that lives."""
-    server = StoreServer(tmp_path_factory.mktemp("console-store"))
-    server.start()
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
+    """A store of this module's own."""
+    own = StoreServer(tmp_path_factory.mktemp("console-store"))
+    own.start()
+    yield own
+    own.stop()
+
+
+@pytest.fixture(scope="module")
+def store(server: StoreServer) -> Iterator[Store]:
+    """Its client."""
     store = Store(server.url, 1)
+    yield store
+    store.redis.close()
+
+
+@pytest.fixture(scope="module")
+def base(server: StoreServer, store: Store, small_models: Models) -> Iterator[str]:
+    """An API over a store with a generation, and a user and a title that both layers know."""
     store.put_models(small_models, FIDELITY)
     store.flip(2, HORIZON)
     store.advance_clock(NOW)
     for entity, use_cases in {"u:42": USER_USE_CASES, "t:a": ("sentiment",)}.items():
         store.publish(2, [(entity, {name: encode(record(name, entity, "batch")) for name in use_cases})])
         store.commit([Commit(entity, 0, 0, b"", [record(name, entity, "speed") for name in use_cases])])
-    put_scorer(store, "here-1", msgspec.json.encode(SCORER))
     config = load_config({"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event"})
     port = free_port()
     api = uvicorn.Server(uvicorn.Config(create_app(config), port=port, ws="none", log_level="warning"))
@@ -58,7 +71,13 @@ def base(tmp_path_factory: pytest.TempPathFactory, small_models: Models) -> Iter
     yield f"http://127.0.0.1:{port}"
     api.should_exit = True
     thread.join(20)
-    server.stop()
+
+
+@pytest.fixture
+def scorer(base: str, store: Store) -> None:
+    """A scorer that told of itself just now, and a second after the last look of anybody."""
+    put_scorer(store, "here-1", msgspec.json.encode(SCORER))
+    time.sleep(BEAT_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +122,10 @@ def test_a_viewer_is_looked_up_by_the_keyboard_alone(base: str, chromium: Browse
     page.close()
 
 
+@pytest.mark.usefixtures("scorer")
 def test_the_living_picture_tells_of_the_scorer_and_of_the_generation(base: str, chromium: Browser) -> None:
     page = Watched(chromium.new_page(), base).open("now")
-    page.wait_for_function("document.querySelector('#kafka-1').textContent !== ''")
+    page.wait_for_function("document.querySelector('#kafka-1')?.textContent")
     told = {name: page.text_content(f"#{name}") for name in ("kafka-1", "kafka-2", "speed-1", "lake-1", "store-1")}
     assert told == {
         "kafka-1": "12.5 events/s", "kafka-2": "lag 7", "speed-1": "1 scorer", "lake-1": "generation 2",
@@ -114,6 +134,7 @@ def test_the_living_picture_tells_of_the_scorer_and_of_the_generation(base: str,
     page.close()
 
 
+@pytest.mark.usefixtures("scorer")
 def test_the_stream_of_beats_ends_after_as_many_as_asked(base: str) -> None:
     told = httpx.get(f"{base}/v1/live?count=1", timeout=20)
     assert told.headers["content-type"].startswith("text/event-stream")
