@@ -19,8 +19,8 @@ from benchmarks.rows import Row, at_least, at_most, reported
 from benchmarks.service import USERS, service
 from deploy import servers
 from lambda_arch.config import Config
+from lambda_arch.states import Counts, counts_of
 from lambda_arch.store import Store
-from streaming.state import Counts, counts_of
 
 EVENTS, ROUNDS, SCORERS = 1_000_000, 3, 2
 FEWER, FEWER_ROUNDS = 200_000, 3

@@ -31,9 +31,9 @@ from lambda_arch.models import Models
 from lambda_arch.recipes import Bar
 from lambda_arch.records import USE_CASES
 from lambda_arch.session import spark_session
+from lambda_arch.states import Counts
 from lambda_arch.store import Store
 from serving.replies import EntityReply
-from streaming.state import Counts
 
 JOBS = ("archive", "gate", "scorer", "api")
 STATE = ("lake", "checkpoints", "mlflow", "reports", "kafka", "store", "log", "run")

@@ -9,9 +9,9 @@ from pathlib import Path
 from confluent_kafka import Consumer, TopicPartition
 
 from lambda_arch.config import Config
+from lambda_arch.states import Counts, counts_of
 from lambda_arch.store import Store
 from streaming.produce import produce, read_records
-from streaming.state import Counts, counts_of
 
 PATIENCE_SECONDS = 180.0
 POLL_SECONDS = 0.25

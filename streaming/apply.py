@@ -18,15 +18,16 @@ from lambda_arch.keys import Generations
 from lambda_arch.models import Models
 from lambda_arch.posts import Post, PostProfile, decode_post_profile, merge_post_profiles, post_profile
 from lambda_arch.predictions import Scoring, predict_each, predict_title
+from lambda_arch.profiles import decode_profile, merged_profile
 from lambda_arch.records import Prediction
 from lambda_arch.scoring import post_tile
+from lambda_arch.states import State, decode_state, since
 from lambda_arch.store import Store, StoreError
-from lambda_arch.tiles import Event, Profile, Tile, merge_profiles, merge_tiles, profile_of, unit_tile
+from lambda_arch.tiles import Event, Profile, Tile, merge_tiles, unit_tile
 from streaming.outcome import Applied, Outcome
-from streaming.state import Horizons, State, absorbed, decode_state, has_replays, since
+from streaming.state import Horizons, absorbed, has_replays
 
 _record = msgspec.json.Decoder(Event | Post)
-_profile = msgspec.msgpack.Decoder(Profile)
 
 Records = Sequence[Event | Post]
 
@@ -157,10 +158,7 @@ class Applier:
         ]
 
     def _merged(self, stored: StoredEntity, state: State[Tile]) -> Profile:
-        """The night's profile and what came after it."""
-        known = _profile.decode(stored.profile) if stored.profile else Profile()
-        fresh = profile_of(since(state, self._models.horizon), self._history_limit)
-        return merge_profiles(known, fresh, self._history_limit)
+        return merged_profile(decode_profile(stored.profile), state, self._models.horizon, self._history_limit)
 
     def _title_commit(self, entity: str, posts: Sequence[Post], stored: StoredEntity) -> Commit | None:
         before = decode_state(stored.state, PostProfile)

@@ -8,7 +8,7 @@ import msgspec
 
 from lambda_arch.commits import Commit, CommitResult, StoredEntity
 from lambda_arch.records import Prediction
-from streaming.state import Counts, counts_of
+from lambda_arch.states import Counts, counts_of
 
 
 class Applied(msgspec.Struct, frozen=True):

@@ -23,11 +23,11 @@ from lambda_arch.lake import BRONZE, Lake
 from lambda_arch.posts import PostProfile
 from lambda_arch.records import TITLE_USE_CASES, UnknownSchemaError, UseCase
 from lambda_arch.schemas import COORDINATES, ArrowFunction, Transform
+from lambda_arch.states import decode_state
 from lambda_arch.store import STORE_ERRORS, Store, StoreError
 from lambda_arch.tiles import Tile
 from streaming.apply import Applier
 from streaming.gate import gated_events, gated_posts
-from streaming.state import decode_state
 
 MINUTE = 60_000_000
 AT_ONCE = 1000  # entities read in one round trip

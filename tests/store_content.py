@@ -9,8 +9,8 @@ import msgspec
 
 from lambda_arch.keys import speed_key
 from lambda_arch.records import USE_CASES, Prediction, decode
+from lambda_arch.states import Counts, counts_of
 from lambda_arch.store import Store
-from streaming.state import Counts, counts_of
 
 
 class Entity(NamedTuple):

@@ -18,10 +18,10 @@ from lambda_arch.models import Models
 from lambda_arch.posts import Post, PostTile
 from lambda_arch.predictions import Scoring, predict_user
 from lambda_arch.scoring import wilson
+from lambda_arch.states import Counts, decode_state
 from lambda_arch.store import Store, StoreError
 from lambda_arch.tiles import Event, Profile, Tile, merge_tiles, profile_of, unit_tile
 from streaming.apply import Applier
-from streaming.state import Counts, decode_state
 
 pytestmark = pytest.mark.servers
 LIMIT, TOP_N = 5, 3

@@ -14,10 +14,10 @@ from deploy import servers
 from lambda_arch.clock import DAY, HOUR, SECOND, rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.models import Models
+from lambda_arch.states import Counts, decode_state
 from lambda_arch.store import Store
 from lambda_arch.tiles import Tile
 from streaming.produce import Record, produce
-from streaming.state import Counts, decode_state
 
 MANY, MIB = 10_000, 1 << 20
 pytestmark = [pytest.mark.servers, pytest.mark.spark]

@@ -28,6 +28,7 @@ from lambda_arch.reads import AsyncStore
 from lambda_arch.records import TITLE_USE_CASES, USER_USE_CASES, Layer, Prediction, UseCase, encode
 from lambda_arch.scorers import rescored
 from lambda_arch.scoring import post_tile
+from lambda_arch.states import decode_state
 from lambda_arch.store import Store
 from lambda_arch.tiles import Event, Profile, Tile, merge_tiles, profile_of, unit_tile
 from serving.answers import Answers
@@ -36,7 +37,6 @@ from serving.values import presented
 from streaming.announcer import Receipt
 from streaming.apply import Applier
 from streaming.rescore import Rescorer
-from streaming.state import decode_state
 
 pytestmark = pytest.mark.servers
 USERS, TITLES, DATABASE = 60, 4, 9

@@ -26,9 +26,9 @@ from deploy.ports import on_free_ports
 from lambda_arch.config import Config, load_config
 from lambda_arch.models import Models
 from lambda_arch.schemas import RAW, conform
+from lambda_arch.states import Counts
 from streaming.apply import Applier
 from streaming.gate import gated_events, gated_posts
-from streaming.state import Counts
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark]
 EVENTS, POSTS, DATABASE = 3_000, 60, 11

@@ -19,12 +19,12 @@ from lambda_arch.keys import speed_key
 from lambda_arch.lake import BRONZE, EVENTS, QUARANTINE, Lake
 from lambda_arch.models import Models
 from lambda_arch.schemas import COORDINATES
+from lambda_arch.states import Counts, decode_state
 from lambda_arch.store import Store
 from lambda_arch.tiles import MILLION, Tile, merge_tiles
 from streaming.produce import Record, produce
 from streaming.rejects import Selection
 from streaming.resending import Request, Trial, replay
-from streaming.state import Counts, decode_state
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark]
 VALID, PERCENT, HOPELESS, NAMELESS = 100, 20, 3, 5

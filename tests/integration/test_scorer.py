@@ -27,12 +27,12 @@ from lambda_arch.config import Config
 from lambda_arch.models import Models
 from lambda_arch.records import decode
 from lambda_arch.scorers import note_rescored
+from lambda_arch.states import Counts
 from lambda_arch.store import Store
 from lambda_arch.tiles import Event
 from streaming.apply import Applier
 from streaming.consumer import consumer_settings, lag_of, take
 from streaming.rescore import partition_of
-from streaming.state import Counts
 
 pytestmark = pytest.mark.servers
 

@@ -36,10 +36,10 @@ from lambda_arch.keys import speed_key
 from lambda_arch.models import Models
 from lambda_arch.records import USE_CASES
 from lambda_arch.scorers import queries, rescored
+from lambda_arch.states import decode_state
 from lambda_arch.store import Store
 from lambda_arch.tiles import MILLION, Event, Tile, merge_tiles, unit_tile
 from streaming.produce import Record, produce
-from streaming.state import decode_state
 from streaming.triggers import Trigger
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark]

@@ -33,10 +33,10 @@ from lambda_arch.models import Models
 from lambda_arch.posts import PostProfile, decode_post_profile, merge_post_profiles
 from lambda_arch.predictions import Scoring, predict_user
 from lambda_arch.schemas import TITLE
+from lambda_arch.states import State, decode_state, since
 from lambda_arch.store import Store
 from lambda_arch.tiles import Tile, merge_profiles, profile_of
 from streaming.produce import Record, produce
-from streaming.state import State, decode_state, since
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark]
 SEED, SENT, TALK, AGAIN = 20160103, 1500, 60, 0.3

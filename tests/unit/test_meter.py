@@ -12,10 +12,10 @@ from deploy.ports import free_ports
 from lambda_arch.clock import SECOND
 from lambda_arch.config import ConfigError
 from lambda_arch.models import Models
+from lambda_arch.states import Counts
 from streaming.meter import REPORT_SECONDS, Meter, Spread, spread
 from streaming.metrics import Metrics
 from streaming.outcome import Applied
-from streaming.state import Counts
 
 
 class Clock:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from lambda_arch.clock import DAY
 from lambda_arch.posts import Post, PostProfile, PostTile, merge_post_profiles, post_profile, unit_post_tile
 from lambda_arch.records import UnknownSchemaError
+from lambda_arch.states import Counts, State, counts_of, decode_state, since
 from lambda_arch.tiles import Event, Tile, merge_tiles, unit_tile
-from streaming.state import Counts, Horizons, State, absorbed, counts_of, decode_state, since
+from streaming.state import Horizons, absorbed
 
 LIMIT = 3
 HORIZONS = Horizons(current=10 * DAY, oldest=8 * DAY)
