@@ -127,5 +127,5 @@ def trained(training: Training, settings: Batch, number: int, previous: Models |
 
 def _catalogue(titles: DataFrame) -> dict[str, Title]:
     genres = F.array_sort(F.array_distinct("genres")).alias("genres")
-    rows = titles.select("title_id", "name", "year", genres).orderBy("title_id").collect()
-    return {row.title_id: Title(row.name, row.year, tuple(row.genres or ())) for row in rows}
+    rows = titles.select("title_id", "name", "year", genres, "brand").orderBy("title_id").collect()
+    return {row.title_id: Title(row.name, row.year, tuple(row.genres or ()), row.brand) for row in rows}

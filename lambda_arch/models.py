@@ -237,11 +237,12 @@ class SentimentModel(msgspec.Struct, frozen=True, dict=True):
 
 
 class Title(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the catalogue says of a title."""
+    """What the catalogue says of a title; stored as a list, of which the release before had all but the last."""
 
     name: str
     year: int | None = None
     genres: tuple[str, ...] = ()
+    brand: str | None = None
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):

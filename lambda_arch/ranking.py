@@ -35,7 +35,7 @@ def fold_in_many(model: RecommendModel, histories: Sequence[Sequence[Seen]]) -> 
     Where the model has the popularity of late, a last column says what that weighs: the users' side of `model.traits`.
     """
     rank = model.factors.shape[1]
-    known = [_known(model, history) for history in histories]
+    known = [known_titles(model, history) for history in histories]
     by_length: dict[int, list[int]] = {}
     for user, (rows, _) in enumerate(known):
         by_length.setdefault(len(rows), []).append(user)
@@ -54,7 +54,7 @@ def fold_in_many(model: RecommendModel, histories: Sequence[Sequence[Seen]]) -> 
     return users
 
 
-def best_rows(model: RecommendModel, users: Floats, seen: Sequence[Sequence[int]], count: int) -> list[Best]:
+def best_rows(model: RecommendModel, users: Floats, seen: Sequence[Sequence[int] | Rows], count: int) -> list[Best]:
     """Each user's best `count` rows of the model that are not in `seen`; equal scores in the order of the rows."""
     best: list[Best] = []
     for piece in _pieces(len(users), _RANKED_TOGETHER):
@@ -63,7 +63,7 @@ def best_rows(model: RecommendModel, users: Floats, seen: Sequence[Sequence[int]
     return best
 
 
-def _known(model: RecommendModel, history: Sequence[Seen]) -> tuple[list[int], list[int]]:
+def known_titles(model: RecommendModel, history: Sequence[Seen]) -> tuple[list[int], list[int]]:
     """Rows and strengths of the titles that the model knows, newest first."""
     row = model.row
     known = [seen for seen in history if seen.strength and seen.title in row]

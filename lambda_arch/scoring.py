@@ -73,21 +73,22 @@ def churn_probability(model: ChurnModel, profile: Profile, now: int) -> float:
     return sigmoid(float(model.coefficients @ model.vector(profile, now)) + model.intercept)
 
 
+def centre_distances(model: SegmentModel, profile: Profile, now: int) -> NDArray[np.float64]:
+    """The distance to each centre, in scaled features, float64 [k]."""
+    scaled = (model.vector(profile, now) - model.mean) / model.scale
+    return np.asarray(np.linalg.norm(model.centres - scaled, axis=1), dtype=np.float64)
+
+
 def nearest_segment(model: SegmentModel, profile: Profile, now: int) -> tuple[int, float]:
     """The number of the segment with the nearest centre, and the distance to it, in scaled features."""
-    distances = _to_centres(model, profile, now)
+    distances = centre_distances(model, profile, now)
     return model.numbers[int(distances.argmin())], float(distances.min())
 
 
 def silhouette(model: SegmentModel, profile: Profile, now: int) -> float:
     """How much nearer the nearest centre is than the next, 0 to 1 (simplified silhouette: Hruschka et al. 2004)."""
-    nearest, following = [*np.sort(_to_centres(model, profile, now)), np.inf][:2]
+    nearest, following = [*np.sort(centre_distances(model, profile, now)), np.inf][:2]
     return float(1 - nearest / following) if following > 0 else 0.0
-
-
-def _to_centres(model: SegmentModel, profile: Profile, now: int) -> NDArray[np.float64]:
-    scaled = (model.vector(profile, now) - model.mean) / model.scale
-    return np.asarray(np.linalg.norm(model.centres - scaled, axis=1), dtype=np.float64)
 
 
 def feeling_probabilities(model: SentimentModel, text: str) -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ class Search:
     product by at most traits * 2**-24 * |title| * |user| (Higham 2002, section 3.1).
     """
 
-    def __init__(self, model: RecommendModel, users: Floats, seen: Sequence[Sequence[int]], count: int) -> None:
+    def __init__(self, model: RecommendModel, users: Floats, seen: Sequence[Sequence[int] | Rows], count: int) -> None:
         self._titles, self._count = model.longest_first, count
         self._users, self._lengths = users.astype(np.float32), np.linalg.norm(users, axis=1)
         longest = self._titles.lengths.max(initial=0.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[.,;:!?()\"]")
@@ -49,9 +48,10 @@ def tokens(text: str, buckets: int = 0) -> list[str]:
     """
     unigrams = words(text)
     grams = [*unigrams, *map(" ".join, pairwise(unigrams))]
-    return list(dict.fromkeys(_hashed(grams, buckets) if buckets else grams))
+    return list(dict.fromkeys((hashed(gram, buckets) for gram in grams) if buckets else grams))
 
 
-def _hashed(grams: Iterable[str], buckets: int) -> Iterator[str]:
+def hashed(gram: str, buckets: int) -> str:
+    """The number that a token is hashed to."""
     # Python's own hash differs from one process to the next.
-    return (str(zlib.crc32(gram.encode()) % buckets) for gram in grams)
+    return str(zlib.crc32(gram.encode()) % buckets)
