@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -52,3 +53,4 @@ class Serving(Section):
     port: int
     policies: Policies
     decisions: Decisions
+    rules: Path | None

@@ -23,6 +23,7 @@ from serving.values import presented
 
 # The chain of one use case may need another's record: an unknown taste in a known segment.
 _READ: dict[UseCase, tuple[UseCase, ...]] = {"recommend": ("recommend", "segment")}
+_NOTHING = Models(generation=0, horizon=0)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +57,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     def models(self) -> Models:
         """The models in memory; an empty generation 0 where there are none."""
-        return self.loaded.models or Models(generation=0, horizon=0)
+        return self.loaded.models or _NOTHING
 
 
 class Answers:
@@ -126,6 +127,20 @@ class Answers:
             for entity in entities
         ]
 
+    async def in_service(self) -> tuple[Models, int]:
+        """The models in memory, an empty generation 0 where there are none, and `now` in microseconds.
+
+        The store away, as `answer` has it.
+        """
+        try:
+            self._known = await self._store.pointer()
+        except StoreError:
+            if self._current.loaded.models is None:
+                raise
+        generations, clock = self._known
+        loaded = await self._current.of(generations.current)
+        return loaded.models or _NOTHING, self.now(clock, generations)
+
     async def unready(self) -> list[str]:
         """Why answers cannot be given yet, with remedies; empty when they can. Raises StoreError."""
         generations, _ = await self._store.pointer()
@@ -147,7 +162,7 @@ class Answers:
 
     def _fallen_back(self, view: View, use_case: UseCase, decision: Decision) -> Answer:
         models = view.models()
-        made = fallback(use_case, models, _segment(view), self.top_n)
+        made = fallback(use_case, models, segment_of(view), self.top_n)
         known = view.loaded.models is not None
         return Answer(
             use_case=use_case, entity=view.entity, value=presented(use_case, made.value, models), layer="fallback",
@@ -164,7 +179,7 @@ def _context(view: View, use_case: UseCase, policy: Policy) -> Context:
     )
 
 
-def _segment(view: View) -> int | None:
+def segment_of(view: View) -> int | None:
     """The user's segment by the newest record of the very segments that the models know, however old."""
     model = view.models().segment
     if model is None or "segment" not in view.stored:

@@ -6,6 +6,7 @@ fallback chain answers for the unknown (`fallback`), and the reply says all of i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,21 +20,28 @@ from serving.desk import Desk
 from serving.metrics import Metrics, Timed
 from serving.problems import with_problems
 from serving.pulse import Pulse
+from serving.recommending import Recommender
 from serving.routes.live import live
 from serving.routes.operations import operations
 from serving.routes.pages import pages
+from serving.routes.sessions import sessions
 from serving.routes.titles import titles
 from serving.routes.users import users
+from serving.rules.reading import Rulebook
 
 
 def create_app(config: Config) -> FastAPI:
     """The API over the configured store; connections are opened by the first question, closed at the end."""
     metrics, store = Metrics(), AsyncStore(config.store.url)
-    desk = Desk(Answers(store, config), metrics, DecisionLog(config, metrics.logged))
+    answers, rules = Answers(store, config), Rulebook(config.serving.rules, metrics.rules_read)
+    recommender = Recommender(answers, rules, config.features.history_limit)
+    desk = Desk(answers, metrics, DecisionLog(config, metrics.logged), recommender)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        following = asyncio.create_task(rules.follow())
         yield
+        following.cancel()
         await desk.close()
 
     # The stock documentation pages load their scripts from elsewhere.
@@ -41,6 +49,6 @@ def create_app(config: Config) -> FastAPI:
     app.state.desk, app.state.pulse = desk, Pulse(store, desk.answers, desk.metrics)
     app.add_middleware(Timed, metrics=desk.metrics)
     with_problems(app)
-    for router in (users, titles, live, operations, pages):
+    for router in (users, sessions, titles, live, operations, pages):
         app.include_router(router)
     return app

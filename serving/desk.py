@@ -13,14 +13,16 @@ from serving.answers import Answer, Answers, View
 from serving.decision_log import DecisionLog
 from serving.entries import noted
 from serving.metrics import Metrics
+from serving.recommending import Recommender
 from serving.replies import fields, sent, told
+from serving.rules.wish import Wish
 
 
 class Desk:
-    """Where questions are asked: the answers, the metrics that count them, the log that keeps a sample."""
+    """Where questions are asked: the answers, lists of titles, the metrics that count them, the log of a sample."""
 
-    def __init__(self, answers: Answers, metrics: Metrics, log: DecisionLog) -> None:
-        self.answers, self.metrics, self._log = answers, metrics, log
+    def __init__(self, answers: Answers, metrics: Metrics, log: DecisionLog, recommender: Recommender) -> None:
+        self.answers, self.metrics, self._log, self.recommender = answers, metrics, log, recommender
 
     async def answer(self, use_case: UseCase, entity: str, shown: int | None = None) -> Answer:
         """The answer, counted; of a list the first `shown` are sent. Raises StoreError where the store is away."""
@@ -41,6 +43,12 @@ class Desk:
         """Send what waits to be logged, and close the connections."""
         await asyncio.to_thread(self._log.close)
         await self.answers.close()
+
+    async def recommended(self, user_id: str, wish: Wish) -> Answer:
+        """What a viewer is recommended, counted; raises WishError, and StoreError where the store is away."""
+        view, decided, answer = await self.recommender.of_user(user_id, wish)
+        self.note(view, decided, [item["title_id"] for item in answer.value["items"]])
+        return answer
 
     async def ask(self, use_case: UseCase, entity: str) -> dict[str, Any]:
         """The answer's fields; raises StoreError where the store is away."""

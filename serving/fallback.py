@@ -12,6 +12,8 @@ from lambda_arch.posts import PostProfile
 from lambda_arch.predictions import churn_value, segment_value, sentiment_value
 from lambda_arch.records import UseCase
 
+IN_SEGMENT, POPULAR, CATALOGUE = "popular in segment", "popular", "catalogue"
+
 
 class Fallback(msgspec.Struct, frozen=True):
     """A value for somebody unknown, and the model it comes from (version 0: none)."""
@@ -34,17 +36,23 @@ def fallback(use_case: UseCase, models: Models, segment: int | None, count: int)
             return _neutral(models)
 
 
-def _popular(models: Models, segment: int | None, count: int) -> Fallback:
-    """The segment's popular titles, then everybody's, then the catalogue's; scores do not apply."""
-    of_segment = _of_segment(models, segment)
+def popular_chain(models: Models, segment: int | None) -> dict[str, list[str]]:
+    """What is popular, by where: in the segment, where that is known, then with everybody."""
     overall = models.recommend
     everybody = [overall.titles[row] for row in overall.popular] if overall else []
+    return {IN_SEGMENT: _of_segment(models, segment), POPULAR: everybody}
+
+
+def _popular(models: Models, segment: int | None, count: int) -> Fallback:
+    """The segment's popular titles, then everybody's, then the catalogue's; scores do not apply."""
+    of_segment, everybody = popular_chain(models, segment).values()
+    overall = models.recommend
     titles = _first([of_segment, everybody, sorted(models.catalogue)], count)
     if models.segment and of_segment:
-        return Fallback(_titles(titles), "popular in segment", models.segment.version)
+        return Fallback(_titles(titles), IN_SEGMENT, models.segment.version)
     if overall and everybody:
-        return Fallback(_titles(titles), "popular", overall.version)
-    return Fallback(_titles(titles), "catalogue", models.generation)
+        return Fallback(_titles(titles), POPULAR, overall.version)
+    return Fallback(_titles(titles), CATALOGUE, models.generation)
 
 
 def _of_segment(models: Models, segment: int | None) -> list[str]:

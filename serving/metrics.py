@@ -6,7 +6,7 @@ import math
 import time
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.samples import Sample
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -47,6 +47,16 @@ class Metrics:
         self._seconds = Histogram(
             "lambda_arch_request_seconds", "Time to answer", ["route"], registry=self._registry, buckets=_SECONDS
         )
+
+        self._rules_good = Gauge(
+            "lambda_arch_rules_good", "Whether the rules' file could be read (1); else those of before are in use",
+            registry=self._registry,
+        )  # fmt: skip
+        self._rules_good.set(1)
+
+    def rules_read(self, good: bool) -> None:
+        """Note whether the rules' file could be read."""
+        self._rules_good.set(int(good))
 
     @staticmethod
     def _samples(metric: Counter | Histogram, ending: str) -> list[Sample]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from lambda_arch.store import StoreError
+from serving.rules.wish import WishError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = "5"
@@ -37,6 +38,7 @@ def with_problems(app: FastAPI) -> None:
     """Answer every error of the app by a problem document."""
     app.add_exception_handler(StoreError, _store_away)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(WishError, _unknown)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _fault)
 
@@ -54,6 +56,10 @@ async def _store_away(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
     return problem(422, "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in faults))
+
+
+async def _unknown(request: Request, error: Exception) -> JSONResponse:
+    return problem(422, str(error))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -91,10 +91,21 @@ class EntityReply(Reply):
 
 
 class StatusReply(Reply):
-    """Alive or ready; `reasons` name what is missing and the remedy."""
+    """Alive or ready; `reasons` name what is missing and the remedy, `faults` what is wrong and does not prevent it."""
 
     status: str
     reasons: list[str] = []
+    faults: list[str] = []
+
+
+class SessionReply(Reply):
+    """What somebody without an id gets; `known` is how many titles of the session the model knows."""
+
+    value: Recommendations
+    model: str
+    model_version: int
+    generation: int
+    known: int
 
 
 RecommendationsReply = AnswerReply[Recommendations]

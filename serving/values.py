@@ -42,10 +42,49 @@ class Named(Value):
     name: str | None
 
 
+class Because(Named):
+    """A title of the history, and what it contributes to a score."""
+
+    contribution: float
+
+
+class Why(Value):
+    """Why a title is in its place.
+
+    `source` says whose list it is from: a layer's, `computed` (further down the same list), one of what is popular, the
+    catalogue, or `pinned`. `places` are from 1, after each step: ranked, and where they apply diversity, repeats, pin;
+    null: not among them yet. The contributions of the whole history and `popularity` add up to the score before its
+    boost; the largest are shown.
+    """
+
+    source: str
+    places: dict[str, int | None]
+    boost: float
+    because: list[Because]
+    popularity: float | None
+
+
 class Item(Named):
-    """One recommended title; score is null for what is merely popular."""
+    """One recommended title; score is null for what is merely popular, `why` there where it was asked for."""
 
     score: float | None
+    why: Why | None = None
+
+
+class Removed(Value):
+    """How many titles a rule removes of all, and which of those that would come first without any rule (at most 10)."""
+
+    rule: str
+    titles: int
+    of_the_best: list[Named]
+
+
+class Explanation(Value):
+    """By which placement's rules, in which of their versions (0: there are none), and what they removed."""
+
+    placement: str
+    rules: int
+    removed: list[Removed]
 
 
 class Next(Value):
@@ -56,10 +95,14 @@ class Next(Value):
 
 
 class Recommendations(Value):
-    """Titles, best first, empty only where no generation has been published; next is null for the unknown."""
+    """Titles, best first; next is null for the unknown, `explanation` there where it was asked for.
+
+    Empty only where no generation has been published, or nothing in the catalogue may be shown.
+    """
 
     items: list[Item]
     next: Next | None
+    explanation: Explanation | None = None
 
 
 class Segment(Value):
@@ -167,7 +210,7 @@ def presented(use_case: UseCase, value: dict[str, Any], models: Models) -> dict[
     if use_case != "recommend":
         return _ABSENT[use_case] | value
     scored = zip_longest(value["titles"], value["scores"][: len(value["titles"])])
-    items = [{**_named(title, models), "score": score} for title, score in scored]
+    items = [{**named(title, models), "score": score} for title, score in scored]
     rest = {key: part for key, part in value.items() if key not in ("titles", "scores")}
     return {**rest, "items": items, "next": _next(value.get("next"), models)}
 
@@ -175,9 +218,10 @@ def presented(use_case: UseCase, value: dict[str, Any], models: Models) -> dict[
 def _next(stored: dict[str, Any] | None, models: Models) -> dict[str, Any] | None:
     if stored is None:
         return None
-    items = [_named(title, models) for title in stored["titles"]]
-    return {"after": _named(stored["after"], models), "items": items}
+    items = [named(title, models) for title in stored["titles"]]
+    return {"after": named(stored["after"], models), "items": items}
 
 
-def _named(title: str, models: Models) -> dict[str, Any]:
+def named(title: str, models: Models) -> dict[str, Any]:
+    """A title as it goes out."""
     return {"title_id": title, "name": models.name(title)}

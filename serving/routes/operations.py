@@ -26,7 +26,8 @@ async def ready(desk: AtDesk) -> JSONResponse:
         reasons = await desk.answers.unready()
     except StoreError as error:
         reasons = [str(error)]
-    status = StatusReply(status="not ready" if reasons else "ready", reasons=reasons)
+    faults = [desk.recommender.rules.fault] if desk.recommender.rules.fault else []
+    status = StatusReply(status="not ready" if reasons else "ready", reasons=reasons, faults=faults)
     return JSONResponse(status.model_dump(), 503 if reasons else 200)
 
 

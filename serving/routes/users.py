@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Response
-from msgspec import structs
+from fastapi import APIRouter, Response
 
 from lambda_arch.records import USER_USE_CASES
 from serving.desk import AtDesk, Id
 from serving.problems import DOCUMENTED
 from serving.replies import ChurnReply, EntityReply, RecommendationsReply, SegmentReply, layers, sent, told
-
-MAX_TITLES = 100
+from serving.routes.wishes import AskedFor
 
 users = APIRouter(prefix="/v1/users", responses=DOCUMENTED)
 
 
 @users.get("/{user_id:path}/recommendations", response_model=RecommendationsReply)
-async def recommendations(user_id: Id, desk: AtDesk, n: Annotated[int, Query(ge=1, le=MAX_TITLES)] = 10) -> Response:
-    """What goes to the top of this viewer's watchlist: at most `n` titles, best first."""
-    answer = await desk.answer("recommend", f"u:{user_id}", n)
-    value = {**answer.value, "items": answer.value["items"][:n]}
-    return sent(told(structs.replace(answer, value=value)))
+async def recommendations(user_id: Id, desk: AtDesk, wish: AskedFor) -> Response:
+    """What goes to the top of this viewer's watchlist: at most `n` titles, best first, none that they have seen."""
+    return sent(told(await desk.recommended(user_id, wish)))
 
 
 @users.get("/{user_id:path}/segment", response_model=SegmentReply)

@@ -1,0 +1,181 @@
+"""Recommendations as they are asked for: from both layers' lists, or from a session, under the rules of a placement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import structs
+
+from lambda_arch.contributions import because
+from lambda_arch.models import Models, Title
+from lambda_arch.predictions import NEXT
+from lambda_arch.records import UseCase
+from lambda_arch.scoring import watch_next
+from lambda_arch.tiles import Seen
+from serving.answers import Answer, Answers, View, segment_of
+from serving.fallback import popular_chain
+from serving.listing import Listing, Offer, listing
+from serving.person import PROFILE, STATE, Person, seen_since
+from serving.rules.filters import Terms, terms
+from serving.rules.reading import Rulebook
+from serving.rules.shelf import Shelf
+from serving.rules.shelves import Shelves
+from serving.rules.wish import Wish
+from serving.values import named
+
+REASONS = 5  # titles of the history that explain a recommended one
+EXAMPLES = 10  # removed titles that are named
+_QUICK: tuple[UseCase, ...] = ("recommend", "segment", STATE)
+_WHOLE: tuple[UseCase, ...] = (*_QUICK, PROFILE)
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer to somebody without an id; `known` is how many titles of the session the model knows."""
+
+    value: dict[str, Any]
+    model: str
+    model_version: int
+    generation: int
+    known: int
+
+
+class Recommended(NamedTuple):
+    """What was read, what of it was decided, and what goes out: the same with the titles that are shown."""
+
+    view: View
+    decided: Answer
+    answer: Answer
+
+
+class Recommender:
+    """Lists under the rules in use."""
+
+    def __init__(self, answers: Answers, rules: Rulebook, history_limit: int) -> None:
+        self._answers, self.rules, self._limit = answers, rules, history_limit
+        self._shelves = Shelves()
+
+    async def of_user(self, user_id: str, wish: Wish) -> Recommended:
+        """What a viewer gets; raises WishError for what the rules do not know, StoreError where the store is away."""
+        asked = terms(wish, self.rules.book)
+        entity = f"u:{user_id}"
+        if wish.is_plain and self.rules.book.is_empty:
+            view = await self._answers.view(entity, _QUICK)
+            answer = self._answers.answer_of(view, "recommend")
+            if not _is_stale(answer, view):
+                return _recommended(view, answer, {"items": answer.value["items"][: wish.n]})
+        view = await self._answers.view(entity, _WHOLE)
+        return await self._under_rules(view, asked)
+
+    async def of_session(self, history: Sequence[Seen], wish: Wish) -> Session:
+        """What somebody without an id gets; `history` is what they watched, newest first, of any strength above 0."""
+        asked = terms(wish, self.rules.book)
+        models, now = await self._answers.in_service()
+        shelf, model = await self._shelves.of(models, self.rules.book), models.recommend
+        offer = Offer(taste=history, rest=popular_chain(models, None))
+        found = listing(shelf, asked, offer, [entry.title for entry in history], now)
+        following = watch_next(model, history, NEXT) if model else None
+        value = self._value(models, shelf, found, asked, history)
+        return Session(
+            value={**value, "next": _next(following, models)}, model=model.name if model else "catalogue",
+            model_version=model.version if model else 0, generation=models.generation,
+            known=sum(entry.title in model.row for entry in history) if model else 0,
+        )  # fmt: skip
+
+    async def _under_rules(self, view: View, asked: Terms) -> Recommended:
+        answer = self._answers.answer_of(view, "recommend")
+        listed = [(item["title_id"], item["score"]) for item in answer.value["items"]]
+        shelf = await self._shelf(view, [title for title, _ in listed])
+        person = Person(view, self._limit)
+        label, taste = _taste(answer, person)
+        # Lists of two generations are of two factor spaces: the other's gives way to what the taste says now.
+        own = taste and answer.generation != shelf.models.generation
+        offer = Offer(
+            listed=[] if own else listed, label=label, taste=taste, rest=popular_chain(shelf.models, segment_of(view))
+        )
+        found = listing(shelf, asked, offer, person.seen, view.now)
+        return _recommended(view, answer, self._value(shelf.models, shelf, found, asked, taste))
+
+    async def _shelf(self, view: View, listed: Sequence[str]) -> Shelf:
+        if view.loaded.models:
+            return await self._shelves.of(view.loaded.models, self.rules.book)
+        # While there are no models the stored titles are all that is known.
+        return Shelf(structs.replace(view.models(), catalogue={title: Title("") for title in listed}), self.rules.book)
+
+    def _value(
+        self, models: Models, shelf: Shelf, found: Listing, asked: Terms, taste: Sequence[Seen]
+    ) -> dict[str, Any]:
+        items = [{**named(shelf.titles[one.row], models), "score": one.score} for one in found.shown]
+        if not asked.wish.explain:
+            return {"items": items}
+        reasons = _reasons(shelf, found, asked, taste)
+        return {
+            "items": [{**item, "why": why} for item, why in zip(items, reasons, strict=True)],
+            "explanation": {"placement": asked.name, "rules": self.rules.version, "removed": _removed(shelf, found)},
+        }
+
+
+def _recommended(view: View, answer: Answer, shown: Mapping[str, Any]) -> Recommended:
+    # What the answer was made of is the records; they are what the log of decisions has.
+    records = {use_case: pair for use_case, pair in view.stored.items() if use_case not in (PROFILE, STATE)}
+    shorter = structs.replace(view, stored=records)
+    return Recommended(shorter, answer, structs.replace(answer, value={**answer.value, **shown}))
+
+
+def _is_stale(answer: Answer, view: View) -> bool:
+    """Whether a stored list may have titles that were seen since it was made: then it is made anew."""
+    batch, speed = view.stored["recommend"]
+    if answer.layer == "batch" and speed:
+        return seen_since(view, {item["title_id"] for item in answer.value["items"]})
+    return answer.layer == "fallback" and bool(batch or speed)
+
+
+def _taste(answer: Answer, person: Person) -> tuple[str, Sequence[Seen]]:
+    """Whose list it is and the history it is made of; what is popular is made of none."""
+    if answer.layer == "fallback":
+        return answer.model, ()
+    return answer.layer, person.taste(answer.layer)
+
+
+def _reasons(shelf: Shelf, found: Listing, asked: Terms, taste: Sequence[Seen]) -> list[dict[str, Any]]:
+    """Why each title shown is here."""
+    model = shelf.models.recommend
+    titles = [shelf.titles[one.row] for one in found.shown]
+    parts = because(model, taste, titles) if model else {}
+    weights = shelf.weights(asked.name, asked.placement)
+    places = {step: {row: place + 1 for place, row in enumerate(rows)} for step, rows in found.steps.items()}
+    return [
+        {
+            "source": one.label,
+            "places": {step: by_row.get(one.row) for step, by_row in places.items()},
+            "boost": float(weights[one.row]),
+            "because": [
+                {**named(seen, shelf.models), "contribution": part}
+                for seen, part in (parts[title].titles[:REASONS] if title in parts else ())
+            ],
+            "popularity": round(parts[title].crowd, 6) if title in parts else None,
+        }
+        for one, title in zip(found.shown, titles, strict=True)
+    ]
+
+
+def _removed(shelf: Shelf, found: Listing) -> list[dict[str, Any]]:
+    """Per rule how many titles it removes of all, and which of those that would come first without any rule."""
+    return [
+        {
+            "rule": rule.name,
+            "titles": int(rule.removes.sum()),
+            "of_the_best": [named(shelf.titles[row], shelf.models) for row in found.best if rule.removes[row]][
+                :EXAMPLES
+            ],
+        }
+        for rule in found.rules
+    ]
+
+
+def _next(following: tuple[str, list[str]] | None, models: Models) -> Mapping[str, Any] | None:
+    if following is None:
+        return None
+    after, titles = following
+    return {"after": named(after, models), "items": [named(title, models) for title in titles]}

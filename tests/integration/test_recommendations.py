@@ -1,0 +1,290 @@
+"""Recommendations by parameters and rules, over HTTP, of what night and stream really wrote into a real store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import numpy as np
+import pytest
+from served import served
+from store_server import StoreServer
+
+from lambda_arch.clock import DAY, HOUR
+from lambda_arch.config import Config, load_config
+from lambda_arch.fidelity import FidelityTable, Measure
+from lambda_arch.models import FoldIn, Models, RecommendModel, SegmentModel, Title
+from lambda_arch.predictions import Scoring, predict_user
+from lambda_arch.records import encode
+from lambda_arch.scoring import top_titles
+from lambda_arch.store import Store
+from lambda_arch.tiles import MILLION, Event, Profile, Seen, merge_profiles, profile_of, unit_tile
+from streaming.apply import Applier
+
+pytestmark = pytest.mark.servers
+HORIZON, TITLES, RANK = 20_000 * DAY, 300, 6
+# One title in fifty is a Western: a stored list of fifty may have none.
+GENRES = ("Drama", "Comedy", "Horror")
+RULES = """
+ratings: {scale: {G: 0, R: 17}, unrated: 12, genres: {Horror: 16, Western: G}, titles: {t001: R}}
+availability:
+  - {titles: [t003, t004], countries: [DE]}
+  - {titles: [t005], until: 2020-01-01T00:00:00Z}
+placements:
+  kids: {max_rating: 12}
+  drama: {include: [{genres: [Drama]}], exclude: [{years: [1990, 1999]}]}
+  front: {pin: [{title: t200, at: 2}], boost: [{genres: [Western], by: 50}]}
+  varied: {repeats: {genre: 1, within: 2}}
+  diverse: {diversity: 0.9}
+  germany: {country: DE}
+"""
+
+
+def genres(row: int) -> tuple[str, ...]:
+    return ("Western",) if row % 50 == 49 else (GENRES[row % 3],)
+
+
+def title(row: int) -> str:
+    return f"t{row:03}"
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    """Generation 1: 300 titles at random, two segments, two titles of the catalogue that the model does not know."""
+    rng = np.random.default_rng(6)
+    names = [title(row) for row in range(TITLES)]
+    catalogue = {name: Title(name.upper(), 1990 + row % 30, genres(row)) for row, name in enumerate(names)}
+    return Models(
+        generation=1, horizon=HORIZON,
+        catalogue=catalogue | {name: Title(name, 2020, ("Opera",)) for name in ("unseen1", "unseen2")},
+        recommend=RecommendModel(
+            name="als", version=1, titles=names, factors=rng.normal(size=(TITLES, RANK)).astype(np.float32),
+            fold_in=FoldIn(1.0, 10.0, 0.1, 3.0, 5.0, 50.0, 2.0, 5.0), popular=list(range(20)),
+            recent=rng.uniform(size=TITLES).astype(np.float32),
+        ),
+        segment=SegmentModel(
+            name="kmeans", version=1, features=["titles"], mean=np.zeros(1), scale=np.ones(1), uses=[],
+            centres=np.array([[1.0], [4.0]]), numbers=[0, 1], names=["few", "many"], sizes=[9, 3],
+            popular=[["t007", "t008"], ["t009"]],
+        ),
+    )  # fmt: skip
+
+
+def watched(row: int, number: int, time: int, user: str = "viewer") -> Event:
+    return Event(
+        topic="events", partition=0, offset=number, event_id=str(number), id_hash=number, event_type="view",
+        user_id=user, event_time=time, title_id=title(row), watched=MILLION, strength=MILLION,
+    )  # fmt: skip
+
+
+BEFORE, SINCE = list(range(0, 300, 2)), [1, 3]
+OLD = [watched(row, number, HORIZON - DAY + number) for number, row in enumerate(BEFORE)]
+
+
+@pytest.fixture(scope="module")
+def night(models: Models) -> Profile:
+    """What the night knows of the viewer: every second title, the last hundred and fifty."""
+    tiles = [unit_tile(event, models.genres) for event in OLD]
+    profiles = [profile_of({event.event_time // DAY: tile}, 2000) for event, tile in zip(OLD, tiles, strict=True)]
+    whole = profiles[0]
+    for one in profiles[1:]:
+        whole = merge_profiles(whole, one, 2000)
+    return whole
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, models: Models, night: Profile) -> Iterator[Store]:
+    """The night's generation, and two views of the viewer since."""
+    server = StoreServer(tmp_path_factory.mktemp("store"))
+    server.start()
+    store = Store(server.url, 1)
+    scoring = Scoring(models, "batch", HORIZON, HORIZON, 50)
+    records = predict_user("viewer", night, scoring)
+    fields = {record.use_case: encode(record) for record in records}
+    store.publish(1, [("u:viewer", {"profile": msgspec.msgpack.encode(night), **fields})])
+    better = {"batch": {"2-4": Measure(0.9, 0.01, 99)}, "speed": {"2-4": Measure(0.1, 0.01, 99)}}
+    store.put_models(models, FidelityTable(1, {"recommend": better}))
+    store.flip(1, HORIZON)
+    applier = Applier(store, 2000, 50)
+    applier.apply_records([watched(row, 1000 + row, HORIZON + HOUR + row) for row in SINCE])
+    applier.apply_records([watched(3, 2000, HORIZON + HOUR, "newcomer")])
+    yield store
+    store.redis.close()
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("rules") / "rules.yaml"
+    path.write_text(RULES)
+    return path
+
+
+@pytest.fixture(scope="module")
+def config(store: Store) -> Config:
+    port = store.redis.connection_pool.connection_kwargs["port"]
+    return load_config({"LAMBDA_ARCH__STORE__URL": f"redis://127.0.0.1:{port}/0", "LAMBDA_ARCH__CLOCK": "event"})
+
+
+def under(config: Config, rules: Path) -> Config:
+    return config.model_copy(update={"serving": config.serving.model_copy(update={"rules": rules})})
+
+
+@pytest.fixture(scope="module")
+def client(config: Config, rules: Path) -> Iterator[httpx.Client]:
+    with served(under(config, rules)) as client:
+        yield client
+
+
+def ok(client: httpx.Client, path: str) -> Any:
+    reply = client.get(path)
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def ids(reply: Any) -> list[str]:
+    return [item["title_id"] for item in reply["value"]["items"]]
+
+
+def asked(client: httpx.Client, parameters: str, user: str = "viewer") -> list[str]:
+    return ids(ok(client, f"/v1/users/{user}/recommendations?{parameters}"))
+
+
+def ranking(models: Models, night: Profile) -> list[str]:
+    """The night's list to its end, without what was seen since and the title whose window is closed."""
+    assert models.recommend
+    best = top_titles(models.recommend, night.lifetime.history, TITLES)
+    return [name for name, _ in best if name not in {title(row) for row in (*SINCE, 5)}]
+
+
+def test_what_was_seen_since_the_night_is_not_in_the_night_s_list(
+    client: httpx.Client, models: Models, night: Profile
+) -> None:
+    reply = ok(client, "/v1/users/viewer/recommendations?n=60")
+    assert (reply["layer"], reply["decision"]["rule"]) == ("batch", "fidelity")
+    assert ids(reply) == ranking(models, night)[:60]
+    assert asked(client, "n=3") == ranking(models, night)[:3]
+
+
+def test_a_rare_genre_is_searched_for_beyond_the_stored_list(
+    client: httpx.Client, models: Models, night: Profile
+) -> None:
+    westerns = [name for name in ranking(models, night) if "Western" in models.genres(name)]
+    assert len(westerns) == 6
+    assert asked(client, "n=5&genre=western") == westerns[:5]
+    assert asked(client, "n=20&genre=Western&genre=Opera") == [*westerns, "unseen1", "unseen2"]
+
+
+def test_pages_are_parts_of_one_list(client: httpx.Client, models: Models, night: Profile) -> None:
+    for more in ("", "&diversity=0.4", "&placement=varied", "&placement=front"):
+        whole = asked(client, f"n=60{more}")
+        assert [*asked(client, f"n=25{more}"), *asked(client, f"n=35&offset=25{more}")] == whole
+    assert asked(client, "n=100&offset=1000") == []
+
+
+def test_include_and_exclude(client: httpx.Client, models: Models, night: Profile) -> None:
+    best = ranking(models, night)
+    assert asked(client, f"n=2&exclude={best[0]}&exclude={best[2]}") == [best[1], best[3]]
+    assert asked(client, f"include={best[99]}&include={best[7]}&include=nowhere&include=t002") == [best[7], best[99]]
+
+
+def test_what_was_seen_may_be_asked_for(client: httpx.Client, models: Models, night: Profile) -> None:
+    again = asked(client, "n=100&seen=true")
+    assert {title(row) for row in (*BEFORE, *SINCE)} & set(again)
+    assert asked(client, "n=100&offset=100") == [*ranking(models, night)[100:200], "unseen1", "unseen2"]
+
+
+def test_the_stricter_age_counts(client: httpx.Client, models: Models) -> None:
+    horror = {name for name in models.catalogue if "Horror" in models.genres(name)}
+    assert horror & set(asked(client, "n=100"))
+    for parameters in ("max_rating=15", "max_rating=15&placement=kids", "max_rating=R&placement=kids"):
+        assert not horror & set(asked(client, f"n=100&{parameters}"))
+    assert asked(client, "n=100&max_rating=G") == asked(client, "n=100&genre=western")
+
+
+def test_a_title_with_windows_is_shown_in_them_alone(client: httpx.Client) -> None:
+    both = "seen=true&include=t003&include=t004&include=t005&include=t006"
+    assert set(asked(client, both)) == {"t006"}
+    assert set(asked(client, f"{both}&country=FR")) == {"t006"}
+    for germany in ("country=DE", "placement=germany"):
+        assert set(asked(client, f"{both}&{germany}")) == {"t003", "t004", "t006"}
+
+
+def test_a_placement_includes_excludes_pins_and_boosts(client: httpx.Client, models: Models) -> None:
+    drama = asked(client, "n=100&placement=drama")
+    assert drama
+    assert all("Drama" in models.genres(name) for name in drama)
+    assert all((models.catalogue[name].year or 0) > 1999 for name in drama)
+    front = asked(client, "n=4&placement=front&seen=true")
+    assert front[1] == "t200"
+    assert all("Western" in models.genres(name) for name in (front[0], front[2], front[3]))
+    assert "t200" not in asked(client, "n=9&placement=front")  # it was seen: a pin never overrides a filter
+
+
+def test_of_two_neighbours_no_two_share_a_genre(client: httpx.Client, models: Models) -> None:
+    found = [models.genres(name) for name in asked(client, "n=30&placement=varied")]
+    assert all(left != right for left, right in pairwise(found))
+
+
+def test_diversity_makes_neighbours_less_alike(client: httpx.Client, models: Models, night: Profile) -> None:
+    def likeness(names: list[str]) -> float:
+        assert models.recommend
+        vectors = models.recommend.factors[[models.recommend.row[name] for name in names]].astype(np.float64)
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return float((unit @ unit.T).mean())
+
+    plain, some, most = (asked(client, f"diversity={share}") for share in (0, 0.5, 1))
+    assert plain == ranking(models, night)[:10]
+    assert likeness(plain) > likeness(some) > likeness(most)
+    assert asked(client, "placement=diverse") == asked(client, "diversity=0.9")
+
+
+def test_who_is_unknown_gets_what_is_popular_under_the_same_rules(client: httpx.Client) -> None:
+    reply = ok(client, "/v1/users/nobody/recommendations?n=4&exclude=t000&explain=true")
+    assert (ids(reply), reply["layer"]) == (["t001", "t002", "t006", "t007"], "fallback")
+    assert {item["why"]["source"] for item in reply["value"]["items"]} == {"popular"}
+    assert asked(client, "genre=opera", "nobody") == ["unseen1", "unseen2"]
+
+
+def test_somebody_of_whom_the_stream_alone_knows(client: httpx.Client, models: Models) -> None:
+    assert models.recommend
+    best = [name for name, _ in top_titles(models.recommend, [Seen(0, 0, "t003", MILLION)], TITLES)]
+    westerns = [name for name in best if "Western" in models.genres(name)]
+    assert asked(client, "genre=western", "newcomer") == westerns
+
+
+def test_an_explanation_adds_up_to_the_score_and_names_what_was_removed(client: httpx.Client, models: Models) -> None:
+    reply = ok(client, "/v1/users/newcomer/recommendations?n=5&explain=true&exclude=t002&placement=kids")
+    for item in reply["value"]["items"]:
+        why = item["why"]
+        assert why["source"] == "speed"
+        assert [one["title_id"] for one in why["because"]] == ["t003"]
+        assert why["because"][0]["contribution"] + why["popularity"] == pytest.approx(item["score"], abs=2e-6)
+    explanation = reply["value"]["explanation"]
+    assert (explanation["placement"], explanation["rules"]) == ("kids", 1)
+    removed = {one["rule"]: one for one in explanation["removed"]}
+    assert removed["asked: exclude"]["titles"] == 1
+    assert removed["seen"]["titles"] == 1
+    assert removed["max_rating 12"]["titles"] == 1 + sum("Horror" in models.genres(name) for name in models.catalogue)
+    assert all("Horror" in models.genres(one["title_id"]) for one in removed["max_rating 12"]["of_the_best"])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ("placement=nowhere", "there is no 'nowhere' in the rules; there are: kids, drama"),
+        ("max_rating=PG", "unknown rating 'PG'"),
+        ("country=de", "country"),
+        ("diversity=2", "diversity"),
+        ("genres=Drama", "genres"),
+        ("offset=-1", "offset"),
+        ("seen=perhaps", "seen"),
+    ],
+)
+def test_what_there_is_not_is_a_422_that_says_so(client: httpx.Client, parameters: str, named: str) -> None:
+    reply = client.get(f"/v1/users/viewer/recommendations?{parameters}")
+    assert (reply.status_code, named in reply.json()["detail"]) == (422, True), reply.text

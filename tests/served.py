@@ -1,0 +1,38 @@
+"""The API, running in a thread of the test."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx
+import uvicorn
+from store_server import free_port
+
+from lambda_arch.config import Config
+from serving.app import create_app
+
+
+@contextmanager
+def served(config: Config) -> Iterator[httpx.Client]:
+    """A client of the API, which has nothing in memory yet and ends with the block."""
+    port = free_port()
+    api = uvicorn.Server(uvicorn.Config(create_app(config), port=port, ws="none", log_level="warning"))
+    thread = threading.Thread(target=api.run)
+    thread.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        wait_for(lambda: api.started)
+        yield client
+    api.should_exit = True
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until something holds; fails where it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
