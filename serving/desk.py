@@ -59,7 +59,7 @@ class Desk:
         return sent(told(await self.answer(use_case, entity)))
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
 
