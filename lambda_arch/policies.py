@@ -51,6 +51,7 @@ class Serving(Section):
 
     host: str
     port: int
+    server: Literal["uvicorn", "granian"]
     policies: Policies
     decisions: Decisions
     rules: Path | None

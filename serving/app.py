@@ -21,6 +21,7 @@ from serving.metrics import Metrics, Timed
 from serving.problems import with_problems
 from serving.pulse import Pulse
 from serving.recommending import Recommender
+from serving.routes.direct import Direct
 from serving.routes.live import live
 from serving.routes.operations import operations
 from serving.routes.pages import pages
@@ -47,6 +48,7 @@ def create_app(config: Config) -> FastAPI:
     # The stock documentation pages load their scripts from elsewhere.
     app = FastAPI(title="Audience predictions", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.desk, app.state.pulse = desk, Pulse(store, desk.answers, desk.metrics)
+    app.add_middleware(Direct, desk=desk)
     app.add_middleware(Timed, metrics=desk.metrics)
     with_problems(app)
     for router in (users, sessions, titles, live, operations, pages):

@@ -36,7 +36,11 @@ class Wanted(BaseModel):
         return Wish(**{**{name: getattr(self, name) for name in Wish.__struct_fields__}, **lists})
 
 
-def _wish(wanted: Annotated[Wanted, Query()]) -> Wish:
+# What somebody wants who says nothing.
+PLAIN = Wanted().wish()
+
+
+async def _wish(wanted: Annotated[Wanted, Query()]) -> Wish:
     return wanted.wish()
 
 

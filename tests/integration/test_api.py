@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -415,6 +420,46 @@ def test_what_is_sent_is_what_is_documented(filled: Store, serve: Serve, reply: 
         # What is there only where it was asked for need not be there.
         read = reply.model_validate_json(sent.content, strict=True)
         assert read.model_dump(mode="json", exclude_unset=True) == sent.json()
+
+
+def test_the_direct_way_gives_what_the_usual_way_gives(filled: Store, serve: Serve) -> None:
+    """Whatever has parameters goes the usual way: here they say what is so anyway."""
+    client = serve()
+    plain = {"recommendations": "?n=10", "segment": "?plain=", "churn": "?plain=", "sentiment": "?plain="}
+    identities = ["42", "a", "7", "nobody", "a/segment", "%0A", "%F0%9F%8E%AC", "x" * 129, ""]
+    for path in (path for path in ALL if not path.endswith("layers")):
+        for identity in identities:
+            asked = path.replace("/x/", f"/{identity}/")
+            direct, usual = client.get(asked), client.get(asked + plain[path.rpartition("/")[2]])
+            assert (direct.status_code, direct.json()) == (usual.status_code, usual.json())
+            assert set(direct.headers) == set(usual.headers)
+    timed = re.findall(r'request_seconds_count\{route="/v1/(.*)"\} (.*)', client.get("/metrics").text)
+    # A line feed and no id at all match no route; of too long an id both ways are one.
+    assert {seconds for _, seconds in timed} == {"16.0"}
+
+
+@pytest.mark.parametrize("name", ["uvicorn", "granian"])
+def test_either_server_serves_the_same(filled: Store, server: StoreServer, tmp_path: Path, name: str) -> None:
+    port = free_port()
+    settings = {"STORE__URL": server.url, "CLOCK": "event", "SERVING__PORT": str(port), "SERVING__SERVER": name}
+    environment = os.environ | {f"LAMBDA_ARCH__{key}": value for key, value in settings.items()}
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "jobs.run_api"], env=environment, stdout=log, stderr=log)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            wait_for(lambda: answers(client, "/ready"), 60)
+            assert ok(client, "/v1/users/42/churn")["layer"] == "speed"
+            assert client.get("/v1/users//churn").status_code == 422
+    finally:
+        process.terminate()
+        assert process.wait(30) in (0, -signal.SIGTERM)
+
+
+def answers(client: httpx.Client, path: str) -> bool:
+    try:
+        return client.get(path).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def test_the_page_needs_nothing_from_elsewhere(serve: Serve) -> None:
