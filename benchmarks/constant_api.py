@@ -8,9 +8,9 @@ from pathlib import Path
 from fastapi import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from jobs.run_api import by_uvicorn
 from lambda_arch.config import load_config
 from serving.app import create_app
+from serving.server import by_uvicorn
 
 
 class Constant:

@@ -440,7 +440,7 @@ def test_the_direct_way_gives_what_the_usual_way_gives(filled: Store, serve: Ser
 
 @pytest.mark.parametrize("name", ["uvicorn", "granian"])
 def test_either_server_serves_the_same(filled: Store, server: StoreServer, tmp_path: Path, name: str) -> None:
-    port = free_port()
+    [port] = free_ports(1)
     settings = {"STORE__URL": server.url, "CLOCK": "event", "SERVING__PORT": str(port), "SERVING__SERVER": name}
     environment = os.environ | {f"LAMBDA_ARCH__{key}": value for key, value in settings.items()}
     with (tmp_path / "log").open("wb") as log:
