@@ -18,6 +18,7 @@ from serving.desk import Desk
 from serving.routes.titles import sentiment
 from serving.routes.users import churn, recommendations, segment
 from serving.routes.wishes import PLAIN
+from serving.rules.wish import WishError
 
 Ask = Callable[[str, Desk], Awaitable[Response]]
 _QUESTIONS: dict[tuple[str, str], tuple[str, Ask]] = {
@@ -55,7 +56,7 @@ class Direct:
             return None
         try:
             answer = await _QUESTIONS[question][1](plain[2], self._desk)
-        except StoreError:  # told by the usual way
+        except (StoreError, WishError):  # told by the usual way
             return None
         scope["route"] = self._routes[question]
         return answer

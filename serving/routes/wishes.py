@@ -37,7 +37,7 @@ class Wanted(BaseModel):
 
 
 # What somebody wants who says nothing.
-PLAIN = Wanted().wish()
+PLAIN = Wanted.model_validate({}).wish()
 
 
 async def _wish(wanted: Annotated[Wanted, Query()]) -> Wish:
