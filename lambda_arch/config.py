@@ -97,7 +97,8 @@ class Speed(Section):
     master: str
     driver_memory: str
     scorers: int
-    scorer_batch: int
+    scorer_batch: int = Field(ge=1)
+    backlog_batch: int = Field(ge=1)
     rescore_share: float = Field(gt=0, le=1)
     metrics_port: int = Field(ge=0, le=65535)
 

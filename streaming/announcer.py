@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from lambda_arch.records import Prediction, encode
 
 FULL_QUEUE_SECONDS = 0.1
+QUEUE_KIB = 1 << 14  # announcements that wait for the broker; the default is a gibibyte
 FLUSH_SECONDS = 30.0
 
 
@@ -34,13 +35,17 @@ class Announcer:
     def __init__(self, bootstrap: str, topic: str) -> None:
         # No time limit: a broker that is away is waited for, since what was dropped here could not be said again.
         settings = {"enable.idempotence": True, "message.timeout.ms": 0, "linger.ms": 5, "compression.type": "lz4"}
+        settings["queue.buffering.max.kbytes"] = QUEUE_KIB
         self._producer = Producer({"bootstrap.servers": bootstrap, **settings})
         self._topic = topic
         self._refusals: list[KafkaError] = []
 
-    def announce(self, predictions: Iterable[Prediction]) -> Receipt:
-        """Hand the predictions to the producer; a full queue is waited for. Raises AnnounceError."""
-        receipt = Receipt()
+    def announce(self, predictions: Iterable[Prediction], receipt: Receipt | None = None) -> Receipt:
+        """Hand the predictions to the producer; a full queue is waited for. Raises AnnounceError.
+
+        Answers the receipt, of more than one call where it was given.
+        """
+        receipt = receipt or Receipt()
         for prediction in predictions:
             receipt.left += 1
             self._hand_over(prediction, receipt)

@@ -7,7 +7,8 @@ One pipelined round trip reads the entities, one writes them; each entity by one
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -40,6 +41,13 @@ def decode_gated(value: bytes) -> Event | Post:
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise ValueError(f"not a gated record: {error}") from None
     return record
+
+
+def in_pieces(records: Records, entities: int) -> Iterator[Records]:
+    """The records again, those of so many entities at a time: each entity's together and in their order."""
+    groups = iter(_by_entity(records).values())
+    while piece := list(chain.from_iterable(islice(groups, entities))):
+        yield piece
 
 
 class Applier:

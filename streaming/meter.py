@@ -77,15 +77,18 @@ class Meter:
         self._delays: list[int] = []
         self._sizes: list[int] = []
 
-    def add(self, applied: Applied, event_times: Iterable[int], quarantined: int, now: int) -> None:
-        """Count a batch that is in the store; times in microseconds."""
+    def add_quarantined(self, records: int) -> None:
+        """Count records that were none of ours."""
+        self._totals.quarantined += records
+
+    def add(self, applied: Applied, event_times: Iterable[int], now: int) -> None:
+        """Count what is in the store; times in microseconds."""
         totals = self._totals
         totals.records += applied.records
         totals.written += applied.written
         totals.applied += applied.counts.applied
         totals.late += applied.counts.late
         totals.duplicates += applied.counts.duplicates
-        totals.quarantined += quarantined
         self._add_writes(applied)
         self._delays += [now - event_time for event_time in event_times]
 

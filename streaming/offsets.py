@@ -10,6 +10,12 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from streaming.announcer import Receipt
 
 
+def ends_of(messages: Sequence[Message]) -> list[TopicPartition]:
+    """Where the messages' partitions are to be read from after them."""
+    newest = {message.partition(): message for message in messages}
+    return [TopicPartition(str(last.topic()), number or 0, (last.offset() or 0) + 1) for number, last in newest.items()]
+
+
 class Offsets:
     """Offsets of applied batches, committed in the batches' order; a batch waits for its announcements."""
 
@@ -17,13 +23,9 @@ class Offsets:
         self._consumer = consumer
         self._waiting: deque[tuple[Receipt, list[TopicPartition]]] = deque()
 
-    def add(self, messages: Sequence[Message], receipt: Receipt) -> None:
-        """A batch that is in the store."""
-        newest = {message.partition(): message for message in messages}
-        after = [
-            TopicPartition(str(last.topic()), number or 0, (last.offset() or 0) + 1) for number, last in newest.items()
-        ]
-        self._waiting.append((receipt, after))
+    def add(self, ends: list[TopicPartition], receipt: Receipt) -> None:
+        """A batch that is in the store, by where it ends."""
+        self._waiting.append((receipt, ends))
 
     def forget(self) -> None:
         """The partitions are lost: others begin where the last commit says."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 import structlog
-from confluent_kafka import Consumer, KafkaException, Message
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from lambda_arch.clock import rfc3339, wall_now
 from lambda_arch.config import Config
@@ -15,12 +15,12 @@ from lambda_arch.posts import Post
 from lambda_arch.scorers import put_scorer
 from lambda_arch.store import STORE_ERRORS, Store
 from lambda_arch.tiles import Event
-from streaming.announcer import Announcer
-from streaming.apply import Applier, decode_gated
+from streaming.announcer import Announcer, Receipt
+from streaming.apply import Applier, Records, decode_gated, in_pieces
 from streaming.consumer import METADATA_SECONDS, consumer_settings, lag_of, take
 from streaming.meter import Meter, Totals
 from streaming.metrics import Metrics
-from streaming.offsets import Offsets
+from streaming.offsets import Offsets, ends_of
 from streaming.outcome import Applied
 from streaming.quarantine import Quarantine, Rejected
 from streaming.rescore import RETRY_SECONDS, Rescorer, Shards, walked
@@ -51,7 +51,7 @@ class Scorer:
     def __init__(self, config: Config, stopped: Callable[[], bool]) -> None:
         store, topics = Store(config.store.url, config.store.ttl_days), config.kafka.topics
         self._stopped = stopped
-        self._batch = config.speed.scorer_batch
+        self._batch, self._piece = config.speed.backlog_batch, config.speed.scorer_batch
         self._applier = Applier(store, config.features.history_limit, config.batch.top_n)
         self._announcer = Announcer(config.kafka.bootstrap, topics.predictions)
         self._quarantine = Quarantine(config.kafka.bootstrap, topics.quarantine)
@@ -66,14 +66,11 @@ class Scorer:
 
     def step(self) -> None:
         """Apply the next messages, if there are any, score a few silent entities anew, commit what is acknowledged."""
-        messages = take(self._consumer, self._batch, self._rescorer.rest(POLL_SECONDS))
-        if messages:
-            self._handle(messages)
+        self._apply(*self._taken())
         self._rescore()
         self._announcer.poll()
         self._offsets.settle()
-        if self._meter.is_due():
-            self._report()
+        self._report()
 
     def close(self) -> None:
         """Leave the group with everything committed that was applied."""
@@ -82,21 +79,37 @@ class Scorer:
         finally:
             self._consumer.close()
 
-    def _handle(self, messages: Sequence[Message]) -> None:
+    def _taken(self) -> tuple[Records, list[TopicPartition]]:
+        """The next records and where they end in their partitions; what is no gated record goes to quarantine."""
+        messages = take(self._consumer, self._batch, self._rescorer.rest(POLL_SECONDS))
         records = [_gated(message) for message in messages]
         foreign = [message for message, record in zip(messages, records, strict=True) if record is None]
         if foreign:
             self._quarantine.send(_rejected(message) for message in foreign)
             self._quarantine.flush()
-        applied = self._applied([record for record in records if record is not None])
-        if applied is None:
-            return
-        receipt = self._announcer.announce([*applied.predictions, *applied.repeated])
-        self._offsets.add(messages, receipt)
-        times = [record.event_time for record in records if record is not None]
-        self._meter.add(applied, times, len(foreign), wall_now())
+            self._meter.add_quarantined(len(foreign))
+        return [record for record in records if record is not None], ends_of(messages)
 
-    def _applied(self, records: Sequence[Event | Post]) -> Applied | None:
+    def _apply(self, records: Records, ends: list[TopicPartition]) -> None:
+        receipt = Receipt()
+        if ends and self._written(records, receipt):
+            self._offsets.add(ends, receipt)
+
+    def _written(self, records: Records, receipt: Receipt) -> bool:
+        """Apply and announce the records of a few entities after the other; answers whether all were.
+
+        Of a backlog many are taken together: an entity's several records are read, scored and written once.
+        """
+        for piece in in_pieces(records, self._piece):
+            applied = self._applied(piece)
+            if applied is None:
+                return False
+            self._announcer.announce([*applied.predictions, *applied.repeated], receipt)
+            self._meter.add(applied, [record.event_time for record in piece], wall_now())
+            self._report()
+        return True
+
+    def _applied(self, records: Records) -> Applied | None:
         while not self._stopped():
             try:
                 return self._applier.apply_records(records)
@@ -110,6 +123,9 @@ class Scorer:
             self._meter.add_rescored(rescored)
 
     def _report(self) -> None:
+        """Tell how it stands, if it is time."""
+        if not self._meter.is_due():
+            return
         report = self._meter.report(self._applier.models, lag_of(self._consumer))
         self._metrics.last = report
         if report.per_second or report.totals != self._told:

@@ -98,7 +98,7 @@ def test_killed(
 ) -> None:  # fmt: skip
     """All that was sent is archived, and applied, a duplicate, late or quarantined: as in an undisturbed run."""
     var = tmp_path_factory.mktemp("kill") / "var"
-    config = speed_config(var, mode=mode, scorers=2, scorer_batch=20, batch_seconds=10)
+    config = speed_config(var, mode=mode, scorers=2, scorer_batch=20, backlog_batch=20, batch_seconds=10)
     with speed_stack(config, ["kafka", "store", *programs], small_models) as store:
         traffic = Traffic(config, small_models.horizon)
         traffic.start()

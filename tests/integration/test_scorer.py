@@ -110,6 +110,34 @@ def test_a_replay_beside_a_duplicate_is_announced_though_nothing_in_the_records_
     assert set(heard(config)) == {"recommend:u:0", "segment:u:0"}
 
 
+def test_a_backlog_is_taken_together_and_a_users_several_events_are_scored_once(
+    config: Config, small_models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streaming.meter.REPORT_SECONDS", 0.2)
+    store, log = walked(published(config, small_models), config), views(1000, small_models.horizon, 20)
+    config = config.model_copy(update={"speed": config.speed.model_copy(update={"scorer_batch": 3})})
+    send(config, encoded(log))
+    with threads(config):
+        until(lambda: lag(config) == 0)
+        until(lambda: bool(told_by(store)) and told_by(store)[0].totals.records == 1000)
+    assert told_by(store)[0].totals.written < 500
+    assert counts(store) == Counts(applied=1000)
+    assert content(store) == undisturbed(config, small_models, [value for _, value in encoded(log)])
+
+
+def test_no_more_is_taken_together_than_memory_was_given_for(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streaming.consumer.MOST_BYTES", 2000)
+    monkeypatch.setattr("streaming.consumer._AT_ONCE", 10)
+    send(config, [(f"viewer-{number}", b"x" * 100) for number in range(200)])
+    consumer = Consumer(consumer_settings(config.kafka.bootstrap, "another") | {"queued.max.messages.kbytes": 1000})
+    consumer.subscribe([config.kafka.topics.gated])
+    taken: list[int] = []
+    while sum(taken) < 200:
+        taken.append(len(take(consumer, 1000, 5.0)))
+    assert max(taken) <= 1 + 20
+    consumer.close()
+
+
 def test_topic_gated_gains_partitions_with_a_backlog_and_nothing_that_is_overtaken_is_lost(
     config: Config, small_models: Models
 ) -> None:

@@ -96,7 +96,7 @@ def stream(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, small_models: Models
 ) -> Iterator[Stream]:
     var = tmp_path_factory.mktemp("parity") / "var"
-    config = speed_config(var, mode=request.param, scorer_batch=20)
+    config = speed_config(var, mode=request.param, scorer_batch=20, backlog_batch=20)
     names = ["kafka", "store", "archive", "gate", *(["scorer"] if request.param == "realtime" else [])]
     with speed_stack(config, names, small_models) as store:
         found = Stream(config, store, small_models.horizon)

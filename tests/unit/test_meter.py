@@ -35,7 +35,8 @@ def applied(records: int = 4, written: int = 2) -> Applied:
 def test_totals_are_since_the_start_and_all_else_of_the_last_seconds(small_models: Models) -> None:
     clock = Clock()
     meter = Meter(clock)
-    meter.add(applied(), [8 * SECOND, 9 * SECOND], 1, now=10 * SECOND)
+    meter.add(applied(), [8 * SECOND, 9 * SECOND], now=10 * SECOND)
+    meter.add_quarantined(1)
     clock.now = 2.0
     first = meter.report(small_models, {0: 7})
     assert (first.per_second, first.lag, first.generation) == (2.0, {0: 7}, 2)
@@ -67,7 +68,8 @@ def test_of_nothing_there_is_no_spread() -> None:
 def test_metrics_are_the_last_report(small_models: Models) -> None:
     metrics, meter = Metrics(), Meter(Clock())
     assert generate_latest(metrics.registry) == b""
-    meter.add(applied(), [0], 2, now=3 * SECOND)
+    meter.add(applied(), [0], now=3 * SECOND)
+    meter.add_quarantined(2)
     metrics.last = meter.report(small_models, {0: 7, 3: 1})
     told = generate_latest(metrics.registry).decode().splitlines()
     for line in (
