@@ -17,6 +17,7 @@ from lambda_arch.reads import AsyncStore
 from serving.answers import Answers
 from serving.decision_log import DecisionLog
 from serving.desk import Desk
+from serving.explaining import Explainer
 from serving.metrics import Metrics, Timed
 from serving.problems import with_problems
 from serving.pulse import Pulse
@@ -36,7 +37,8 @@ def create_app(config: Config) -> FastAPI:
     metrics, store = Metrics(), AsyncStore(config.store.url)
     answers, rules = Answers(store, config), Rulebook(config.serving.rules, metrics.rules_read)
     recommender = Recommender(answers, rules, config.features.history_limit)
-    desk = Desk(answers, metrics, DecisionLog(config, metrics.logged), recommender)
+    explainer = Explainer(answers, config.features.history_limit)
+    desk = Desk(answers, metrics, DecisionLog(config, metrics.logged), recommender, explainer)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -12,6 +12,7 @@ from lambda_arch.records import UseCase
 from serving.answers import Answer, Answers, View
 from serving.decision_log import DecisionLog
 from serving.entries import noted
+from serving.explaining import Explainer
 from serving.metrics import Metrics
 from serving.recommending import Recommender
 from serving.replies import fields, sent, told
@@ -21,8 +22,11 @@ from serving.rules.wish import Wish
 class Desk:
     """Where questions are asked: the answers, lists of titles, the metrics that count them, the log of a sample."""
 
-    def __init__(self, answers: Answers, metrics: Metrics, log: DecisionLog, recommender: Recommender) -> None:
-        self.answers, self.metrics, self._log, self.recommender = answers, metrics, log, recommender
+    def __init__(
+        self, answers: Answers, metrics: Metrics, log: DecisionLog, recommender: Recommender, explainer: Explainer
+    ) -> None:
+        self.answers, self.metrics, self._log = answers, metrics, log
+        self.recommender, self.explainer = recommender, explainer
 
     async def answer(self, use_case: UseCase, entity: str, shown: int | None = None) -> Answer:
         """The answer, counted; of a list the first `shown` are sent. Raises StoreError where the store is away."""

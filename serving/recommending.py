@@ -23,6 +23,7 @@ from serving.rules.reading import Rulebook
 from serving.rules.shelf import Shelf
 from serving.rules.shelves import Shelves
 from serving.rules.wish import Wish
+from serving.similar import Similar, similar
 from serving.values import named
 
 REASONS = 5  # titles of the history that explain a recommended one
@@ -82,6 +83,12 @@ class Recommender:
             model_version=model.version if model else 0, generation=models.generation,
             known=sum(entry.title in model.row for entry in history) if model else 0,
         )  # fmt: skip
+
+    async def like(self, title: str, wish: Wish) -> Similar:
+        """Titles like one title; raises as `of_user` does."""
+        asked = terms(wish, self.rules.book)
+        models, now = await self._answers.in_service()
+        return similar(await self._shelves.of(models, self.rules.book), asked, title, now)
 
     async def _under_rules(self, view: View, asked: Terms) -> Recommended:
         answer = self._answers.answer_of(view, "recommend")

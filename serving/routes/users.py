@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 
 from lambda_arch.records import USER_USE_CASES
+from serving.caching import ASK_AGAIN, UNCHANGED, IfNoneMatch, sent_once
 from serving.desk import AtDesk, Id
+from serving.explained import UserExplanation
 from serving.problems import DOCUMENTED
 from serving.replies import ChurnReply, EntityReply, RecommendationsReply, SegmentReply, layers, sent, told
-from serving.routes.wishes import AskedFor
+from serving.routes.wishes import AboutText, AskedFor
+from serving.rules.wish import MOST
 
 users = APIRouter(prefix="/v1/users", responses=DOCUMENTED)
 
 
-@users.get("/{user_id:path}/recommendations", response_model=RecommendationsReply)
-async def recommendations(user_id: Id, desk: AtDesk, wish: AskedFor) -> Response:
+@users.get("/{user_id:path}/recommendations", response_model=RecommendationsReply, responses=UNCHANGED)
+async def recommendations(user_id: Id, desk: AtDesk, wish: AskedFor, if_none_match: IfNoneMatch = None) -> Response:
     """What goes to the top of this viewer's watchlist: at most `n` titles, best first, none that they have seen."""
-    return sent(told(await desk.recommended(user_id, wish)))
+    answer = await desk.recommended(user_id, wish)
+    return sent_once(told(answer), [answer.generation, answer.layer, answer.value], if_none_match, ASK_AGAIN)
 
 
 @users.get("/{user_id:path}/segment", response_model=SegmentReply)
@@ -36,3 +42,11 @@ async def user_layers(user_id: Id, desk: AtDesk) -> EntityReply:
     """What each layer has stored for this viewer, and what is answered: for every use case."""
     view = await desk.answers.view(f"u:{user_id}", USER_USE_CASES)
     return layers(view, [desk.answers.answer_of(view, use_case) for use_case in USER_USE_CASES])
+
+
+@users.get("/{user_id:path}/explain", response_model=UserExplanation)
+async def explain(
+    user_id: Id, desk: AtDesk, n: Annotated[int, Query(ge=1, le=MOST)] = 10, text: AboutText = None
+) -> Response:
+    """Why the answers are what they are: both layers, and what of this viewer's own doing adds up to each answer."""
+    return sent(await desk.explainer.of_user(user_id, n, text))

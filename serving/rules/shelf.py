@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +60,19 @@ class Shelf:
         ranked = [place for place, row in enumerate(rows) if row < self.ranked]
         found[ranked] = model.factors[[rows[place] for place in ranked]]
         return found
+
+    @cached_property
+    def lengths(self) -> Floats:
+        """The length of each title's factors, of those that have some."""
+        model = self.models.recommend
+        return np.zeros(0) if model is None else np.asarray(np.linalg.norm(model.factors, axis=1), dtype=np.float64)
+
+    def in_common(self, row: int) -> Floats:
+        """The share of genres that each title has in common with one (Jaccard); -inf where it has none."""
+        names = self.genres[row]
+        both = np.sum([self.of_genres([name]) for name in names], axis=0) if names else np.zeros(len(self))
+        sizes = np.array([len(genres) for genres in self.genres])
+        return np.where(both > 0, both / np.maximum(1, sizes + len(names) - both), -np.inf)
 
     def labels(self, row: int) -> list[tuple[str, str]]:
         """What of a title must not repeat too often: genres and brand."""

@@ -391,7 +391,8 @@ def test_openapi_types_every_answer(serve: Serve) -> None:
     api = ok(serve(), "/openapi.json")
     assert set(api["paths"]) == {
         "/v1/users/{user_id}/recommendations", "/v1/users/{user_id}/segment", "/v1/users/{user_id}/churn",
-        "/v1/users/{user_id}/layers", "/v1/sessions/recommendations",
+        "/v1/users/{user_id}/layers", "/v1/users/{user_id}/explain", "/v1/sessions/recommendations",
+        "/v1/titles/{title_id}/similar", "/v1/titles/{title_id}/explain",
         "/v1/titles/{title_id}/sentiment", "/v1/live", "/health", "/ready", "/metrics",
     }  # fmt: skip
     churn = api["paths"]["/v1/users/{user_id}/churn"]["get"]["responses"]

@@ -11,18 +11,21 @@ import httpx
 import msgspec
 import numpy as np
 import pytest
-from served import served
+from served import served, wait_for
 from store_server import StoreServer
 
 from lambda_arch.clock import DAY, HOUR
-from lambda_arch.config import Config, load_config
+from lambda_arch.config import Config, ConfigError, load_config
 from lambda_arch.fidelity import FidelityTable, Measure
-from lambda_arch.models import FoldIn, Models, RecommendModel, SegmentModel, Title
+from lambda_arch.models import FoldIn, Models, RecommendModel, SegmentModel, SentimentModel, Title
 from lambda_arch.predictions import Scoring, predict_user
 from lambda_arch.records import encode
 from lambda_arch.scoring import top_titles
 from lambda_arch.store import Store
 from lambda_arch.tiles import MILLION, Event, Profile, Seen, merge_profiles, profile_of, unit_tile
+from serving.app import create_app
+from serving.explained import SimilarReply, TitleExplanation, UserExplanation
+from serving.replies import SessionReply
 from streaming.apply import Applier
 
 pytestmark = pytest.mark.servers
@@ -65,11 +68,16 @@ def models() -> Models:
             name="als", version=1, titles=names, factors=rng.normal(size=(TITLES, RANK)).astype(np.float32),
             fold_in=FoldIn(1.0, 10.0, 0.1, 3.0, 5.0, 50.0, 2.0, 5.0), popular=list(range(20)),
             recent=rng.uniform(size=TITLES).astype(np.float32),
+            near=(np.arange(TITLES)[:, None] + [1, 2]).astype(np.int32) % TITLES,
         ),
         segment=SegmentModel(
             name="kmeans", version=1, features=["titles"], mean=np.zeros(1), scale=np.ones(1), uses=[],
             centres=np.array([[1.0], [4.0]]), numbers=[0, 1], names=["few", "many"], sizes=[9, 3],
             popular=[["t007", "t008"], ["t009"]],
+        ),
+        sentiment=SentimentModel(
+            name="bayes", version=1, vocabulary=["good", "bad"], weights=np.array([[0.0, 1.0], [1.0, 0.0]]),
+            prior=np.zeros(2), classes=["negative", "positive"], shares=[0.4, 0.6],
         ),
     )  # fmt: skip
 
@@ -288,3 +296,141 @@ def test_an_explanation_adds_up_to_the_score_and_names_what_was_removed(client: 
 def test_what_there_is_not_is_a_422_that_says_so(client: httpx.Client, parameters: str, named: str) -> None:
     reply = client.get(f"/v1/users/viewer/recommendations?{parameters}")
     assert (reply.status_code, named in reply.json()["detail"]) == (422, True), reply.text
+
+
+def session(client: httpx.Client, **body: Any) -> Any:
+    reply = client.post("/v1/sessions/recommendations", json=body)
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def test_a_session_is_folded_in_by_the_very_functions_of_the_layers(client: httpx.Client, models: Models) -> None:
+    assert models.recommend
+    strengths = {"t010": 1.0, "t020": 0.25, "strange": 1.0}
+    history = [Seen(0, 0, name, round(strength * MILLION)) for name, strength in strengths.items()]
+    expected = [one for one in top_titles(models.recommend, history, 21) if one[0] != "t005"][:20]
+    titles = ["t010", {"title_id": "t020", "strength": 0.25}, "strange", "t010"]
+    reply = session(client, titles=titles, n=20)
+    assert [(item["title_id"], item["score"]) for item in reply["value"]["items"]] == expected
+    assert (reply["known"], reply["model"], reply["generation"]) == (2, "als", 1)
+    assert SessionReply.model_validate(reply)
+
+
+def test_a_session_keeps_the_rules_and_explains(client: httpx.Client, models: Models) -> None:
+    reply = session(client, titles=["t010"], genre=["western"], placement="kids", explain=True, n=3)
+    assert all("Western" in models.genres(name) for name in ids(reply))
+    assert {item["why"]["source"] for item in reply["value"]["items"]} == {"computed"}
+    assert reply["value"]["items"][0]["why"]["because"][0]["title_id"] == "t010"
+
+
+@pytest.mark.parametrize("titles", [[], ["strange"]], ids=["nothing", "what nobody knows"])
+def test_a_session_of_nothing_known_gets_what_is_popular(client: httpx.Client, titles: list[str]) -> None:
+    reply = session(client, titles=titles, n=3)
+    assert (ids(reply), reply["known"]) == (["t000", "t001", "t002"], 0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"titles": "t1"}',
+        b'{"titles": [""]}',
+        b'{"titles": [{"title_id": "a", "strength": 0}]}',
+        b'{"titles": [{"title_id": "a", "strength": 1e999}]}',
+        b'{"titles": [], "n": 0}',
+        b'{"titles": [], "user": 1}',
+        b'{"titles": [], "placement": "nowhere"}',
+    ],
+)
+def test_a_session_that_is_none_is_a_422(client: httpx.Client, body: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    reply = client.post("/v1/sessions/recommendations", content=body, headers=headers)
+    assert (reply.status_code, reply.headers["content-type"]) == (422, "application/problem+json"), reply.text
+
+
+def test_titles_like_one_are_those_of_the_greatest_cosine(client: httpx.Client, models: Models) -> None:
+    assert models.recommend
+    factors = models.recommend.factors.astype(np.float64)
+    unit = factors / np.linalg.norm(factors, axis=1, keepdims=True)
+    order = [title(row) for row in np.argsort(-(unit @ unit[10])) if row not in (3, 4, 5, 10)]
+    reply = ok(client, "/v1/titles/t010/similar?n=5")
+    assert ([item["title_id"] for item in reply["items"]], reply["basis"]) == (order[:5], "taste")
+    assert [one["title_id"] for one in reply["watched_too"]] == ["t011", "t012"]
+    assert SimilarReply.model_validate(reply)
+    westerns = [item["title_id"] for item in ok(client, "/v1/titles/t010/similar?n=3&genre=Western")["items"]]
+    assert westerns == [name for name in order if "Western" in models.genres(name)][:3]
+
+
+def test_of_a_title_without_factors_content_tells_and_of_one_unknown_what_is_popular(client: httpx.Client) -> None:
+    content, popular = (ok(client, f"/v1/titles/{name}/similar?n=2") for name in ("unseen1", "nowhere"))
+    assert content["items"] == [{"title_id": "unseen2", "name": "unseen2", "likeness": 1.0}]
+    assert (content["basis"], popular["basis"]) == ("content", "popular")
+    assert [item["title_id"] for item in popular["items"]] == ["t000", "t001"]
+
+
+@pytest.mark.parametrize("path", ["/v1/titles/t010/similar", "/v1/users/viewer/recommendations?n=5"])
+def test_what_the_caller_still_has_is_not_sent_again(client: httpx.Client, path: str) -> None:
+    first = client.get(path)
+    again = client.get(path, headers={"If-None-Match": f'"other", {first.headers["etag"]}'})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert "private" in first.headers["cache-control"]
+    assert client.get(path, headers={"If-None-Match": 'W/"other"'}).content == first.content
+
+
+def test_an_explanation_has_both_layers_and_what_each_answer_is_made_of(client: httpx.Client, models: Models) -> None:
+    reply = ok(client, "/v1/users/viewer/explain?n=3&text=good")
+    assert UserExplanation.model_validate(reply)
+    recommend = reply["use_cases"]["recommend"]
+    assert (recommend["batch"]["evidence"], recommend["speed"]["evidence"]) == (150, 152)
+    assert recommend["answer"]["decision"]["batch_fidelity"]["value"] == 0.9
+    assert reply["ages"]["recommend"]["batch"] > 0
+    made = reply["made_of"]
+    assert (made["recommend"]["history"], len(made["recommend"]["titles"])) == (152, 3)
+    distances = [one["distance"] for one in made["segment"]["distances"]]
+    assert distances == sorted(distances)
+    assert made["segment"]["distances"][0]["segment"] == recommend_segment(reply)
+    assert "churn" not in made
+    assert [word["word"] for word in reply["words"]["text"]] == ["good"]
+
+
+def recommend_segment(reply: Any) -> int:
+    number: int = reply["use_cases"]["segment"]["speed"]["value"]["segment"]
+    return number
+
+
+def test_nobody_and_no_title_can_be_explained_too(client: httpx.Client) -> None:
+    nobody = ok(client, "/v1/users/nobody/explain")
+    assert (nobody["made_of"], nobody["ages"]["churn"]) == ({}, {"batch": None, "speed": None})
+    title_reply = ok(client, "/v1/titles/t001/explain")
+    assert TitleExplanation.model_validate(title_reply)
+    assert [word["word"] for word in title_reply["words"]["strongest"]["positive"]] == ["good", "bad"]
+
+
+def test_rules_are_read_again_when_they_change_and_a_broken_file_leaves_the_good_ones(
+    config: Config, tmp_path: Path
+) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("placements: {default: {pin: [{title: t001, at: 1}]}}")
+    with served(under(config, path)) as client:
+        assert asked(client, "n=1", "nobody") == ["t001"]
+        path.write_text("placements: {default: {pin: [{title: t002, at: 1}]}}  # changed")
+        wait_for(lambda: asked(client, "n=1", "nobody") == ["t002"])
+        path.write_text("placements: {default: {pins: []}}")
+        wait_for(lambda: ok(client, "/ready")["faults"] != [])
+        ready = ok(client, "/ready")
+        assert ready["status"] == "ready"
+        assert "unknown key placements.default.pins" in ready["faults"][0]
+        assert str(path) in ready["faults"][0]
+        assert "lambda_arch_rules_good 0.0" in client.get("/metrics").text
+        assert asked(client, "n=1", "nobody") == ["t002"]
+        path.write_text("placements: {}  # whole again")
+        wait_for(lambda: ok(client, "/ready")["faults"] == [])
+        assert "lambda_arch_rules_good 1.0" in client.get("/metrics").text
+        assert asked(client, "n=1", "nobody") == ["t000"]
+
+
+def test_rules_that_are_broken_to_begin_with_are_refused(config: Config, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"serving\.rules"):
+        create_app(under(config, tmp_path / "none.yaml"))
