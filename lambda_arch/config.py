@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
+from lambda_arch.addresses import address_of
 from lambda_arch.policies import Serving
 from lambda_arch.recipes import Batch, Section
 
@@ -52,10 +53,15 @@ class Kafka(Section):
     topics: Topics
 
 
+def _is_address(url: str) -> str:
+    address_of(url)
+    return url
+
+
 class Store(Section):
     """The Redis-protocol store."""
 
-    url: str
+    url: Annotated[str, AfterValidator(_is_address)]
     ttl_days: int
 
 

@@ -35,6 +35,12 @@ redis.call('HSET', KEYS[1], 'state', ARGV[4], 'v', tonumber(ARGV[1]) + 1, 'e', A
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return {1, refused}
 """
+# A hash is replaced whole: readers see the old one or the new one.
+REPLACE = """
+redis.call('DEL', KEYS[1])
+if #ARGV > 1 then redis.call('HSET', KEYS[1], unpack(ARGV, 2)) end
+return redis.call('EXPIRE', KEYS[1], ARGV[1])
+"""
 # The pointer; what was current becomes previous, unless it is the same generation. Never to an earlier horizon: a
 # night that was thought dead must not take readers back. Answers whether the generation is current.
 FLIP = """

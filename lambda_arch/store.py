@@ -1,4 +1,4 @@
-"""The store (Redis protocol): generations, compare-and-set. With `reads`, the only importer of redis.
+"""The store (Redis protocol): generations, compare-and-set. With `clients`, the only importer of redis.
 
 What is under which key, `keys` tells.
 """
@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 import redis
+from redis.exceptions import RedisClusterException
 
+from lambda_arch.clients import FAULTS, client_of, stretch
 from lambda_arch.commits import Commit, CommitResult, StoredEntity, result_of
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.keys import (
@@ -29,7 +31,7 @@ from lambda_arch.keys import (
 from lambda_arch.model_bytes import decode_models, encode_models
 from lambda_arch.models import Models
 from lambda_arch.records import USE_CASES, Prediction, decode
-from lambda_arch.scripts import ADVANCE, COMMIT, FLIP, ROLLBACK
+from lambda_arch.scripts import ADVANCE, COMMIT, FLIP, REPLACE, ROLLBACK
 
 CONNECT_SECONDS = 5.0
 
@@ -43,18 +45,20 @@ class Store:
 
     def __init__(self, url: str, ttl_days: int) -> None:
         # Any: the client is typed for text and bytes at once; this one answers bytes.
-        self.redis: Any = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=60)
+        with store_faults():
+            self.redis: Any = client_of(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=60)
         self._ttl = ttl_days * 86400
         self._commit = self.redis.register_script(COMMIT)
         self._flip = self.redis.register_script(FLIP)
         self._rollback = self.redis.register_script(ROLLBACK)
         self._advance = self.redis.register_script(ADVANCE)
+        self._replace = self.redis.register_script(REPLACE)
 
     def ping(self) -> None:
         """Raises StoreError unless the store answers."""
         try:
             self.redis.ping()
-        except redis.RedisError as error:
+        except FAULTS as error:
             raise StoreError(f"store does not answer: {error}; start it with `lambda-arch up`") from None
 
     # -- generations -----------------------------------------------------------------------------------------
@@ -86,13 +90,11 @@ class Store:
     def publish(self, generation: int, rows: Iterable[tuple[str, Mapping[str, bytes]]], batch: int = 1000) -> int:
         """Write entities' hashes of a generation in pipelines of `batch`; answers how many."""
         written = 0
-        # A transaction: a night that is run again replaces hashes that are being read.
-        pipe = self.redis.pipeline(transaction=True)
+        pipe = self.redis.pipeline(transaction=False)
         for entity, fields in rows:
-            key = generation_key(entity, generation)
-            pipe.delete(key)
-            pipe.hset(key, mapping=dict(fields))
-            pipe.expire(key, self._ttl)
+            # In one step: a night that is run again replaces hashes that are being read.
+            named = [part for field in fields.items() for part in field]
+            self._replace(keys=[generation_key(entity, generation)], args=[self._ttl, *named], client=pipe)
             written += 1
             if written % batch == 0:
                 _executed(pipe)
@@ -174,8 +176,8 @@ class Store:
 
     def speed_entities(self, cursor: int, count: int) -> tuple[int, list[str]]:
         """The next stretch of a scan: where to go on, 0 at the end, and the entities with a speed state in it."""
-        after, keys = self.redis.scan(cursor, match=speed_key("*"), count=count)
-        return int(after), [key.decode()[4:-3] for key in keys]
+        after, keys = stretch(self.redis, cursor, speed_key("*"), count)
+        return after, [key.decode()[4:-3] for key in keys]
 
     def speed_states(self) -> Iterable[tuple[str, bytes]]:
         """Every entity that has a speed state, with the state's bytes; scans the store."""
@@ -192,7 +194,7 @@ def _executed(pipe: Any) -> None:
         raise StoreError(refused(error)) from None
 
 
-STORE_ERRORS = (redis.RedisError, OSError)
+STORE_ERRORS = (*FAULTS, OSError)
 
 
 @contextmanager
@@ -200,7 +202,7 @@ def store_faults() -> Iterator[None]:
     """Whatever the store refuses in it is a StoreError, with the remedy."""
     try:
         yield
-    except redis.RedisError as error:
+    except FAULTS as error:
         raise StoreError(refused(error)) from None
 
 
@@ -211,6 +213,6 @@ def refused(error: object) -> str:
             f"store is out of memory ({error}): raise its `maxmemory`, or lower batch.top_n and "
             "features.history_limit; what is in service stays"
         )
-    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError | RedisClusterException):
         return f"store does not answer: {error}; start it with `lambda-arch up`, and run the night again"
     return f"store refuses: {error}"
