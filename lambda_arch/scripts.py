@@ -35,10 +35,15 @@ redis.call('HSET', KEYS[1], 'state', ARGV[4], 'v', tonumber(ARGV[1]) + 1, 'e', A
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return {1, refused}
 """
-# A hash is replaced whole: readers see the old one or the new one.
+# A hash is replaced whole: readers see the old one or the new one. Written before anything is deleted: a full store
+# refuses a script's first write, and none after that.
 REPLACE = """
-redis.call('DEL', KEYS[1])
-if #ARGV > 1 then redis.call('HSET', KEYS[1], unpack(ARGV, 2)) end
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+local kept = {}
+for i = 2, #ARGV, 2 do kept[ARGV[i]] = true end
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if not kept[field] then redis.call('HDEL', KEYS[1], field) end
+end
 return redis.call('EXPIRE', KEYS[1], ARGV[1])
 """
 # The pointer; what was current becomes previous, unless it is the same generation. Never to an earlier horizon: a
