@@ -17,7 +17,7 @@ from benchmarks.rows import Row, at_least, reported
 from benchmarks.timing import in_turns, ratios
 from generate.pipeline import generate
 from generate.plan import START, Plan
-from lambda_arch.rules import EVENT_FIELDS
+from lambda_arch.contract import EVENT_FIELDS
 from lambda_arch.schemas import EVENT, RAW, conform
 from streaming.gate import gated_events
 

@@ -1,4 +1,4 @@
-"""Raw records -> valid, typed events and posts, or a reason: Column expressions only.
+"""Raw records -> valid, typed events and posts, or a reason: the contract as Column expressions.
 
 The same expressions run in real-time mode, in micro-batches, over the lake and over files. Fields are read as
 JSON text and then typed, so that a wrong type is a reason and never a stop. JSON scalars are accepted where text
@@ -8,26 +8,18 @@ measured against the record's `timestamp` (when it was received), so that a repl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from lambda_arch import contract
 from lambda_arch.config import Events
+from lambda_arch.contract import EVENT_FIELDS, EVENT_RULES, POST_FIELDS, POST_RULES
 from lambda_arch.posts import UNASSIGNED
 from lambda_arch.schemas import Transform
-from lambda_arch.tiles import EVENT_TYPES
 
-EVENT_FIELDS = ("event_id", "event_type", "user_id", "title_id", "event_time", "value", "properties")
-POST_FIELDS = ("post_id", "text", "event_time", "title_id", "title", "author_id", "source", "language")
-NEED_TITLE = ("view", "rating", "list_add", "impression")
-VALUE_RANGES = {"view": (0.0, 1.0), "rating": (0.5, 5.0)}
-LONGEST_TEXT = 10_000
-
-_RFC3339 = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:?\d\d)$"
-_EPOCH_MILLIS = r"^\d{1,15}$"
-_FIRST_TIME = "1970-01-02"
 _CORRUPT = "corrupt"
 
 
@@ -36,18 +28,18 @@ def checked_events(settings: Events) -> Transform:
     typed = {
         **{name: _text(name) for name in ("event_id", "event_type", "user_id", "title_id")},
         "event_time": _time(),
-        "value": _text("value").try_cast("double"),
+        "value": _number(),
         "properties": F.from_json(_text("properties"), "map<string,string>"),
     }
     own = [F.when(~F.coalesce(F.expr(rule.unless), F.lit(False)), F.lit(rule.reason)) for rule in settings.rules]
-    return _checked(EVENT_FIELDS, typed, [*_event_faults(settings), *own], settings)
+    return _checked(EVENT_FIELDS, typed, [*_faults(EVENT_RULES, settings), *own], settings)
 
 
 def checked_posts(settings: Events) -> Transform:
     """Raw records -> their columns, the typed post's, and `reason` (null: valid). The first broken rule counts."""
     as_text = ("post_id", "text", "title", "author_id", "source", "language")
     typed = {**{name: _text(name) for name in as_text}, "event_time": _time(), "title_id": _title_of_post()}
-    return _checked(POST_FIELDS, typed, _post_faults(settings), settings)
+    return _checked(POST_FIELDS, typed, _faults(POST_RULES, settings), settings)
 
 
 def _checked(fields: Sequence[str], typed: dict[str, Column], faults: list[Column], settings: Events) -> Transform:
@@ -64,65 +56,61 @@ def _checked(fields: Sequence[str], typed: dict[str, Column], faults: list[Colum
 
 def _record_faults(settings: Events) -> list[Column]:
     text = F.col("record").cast("string")
-    is_object = F.ltrim(text).startswith("{") & _text(_CORRUPT).isNull() & F.is_valid_utf8(text)
+    is_object = text.rlike(r"\A[ \t\r\n]*\{") & _text(_CORRUPT).isNull() & F.is_valid_utf8(text)
     return [
-        F.when(F.octet_length("record") > settings.max_bytes, F.lit("too_large")),
-        F.when(~F.coalesce(is_object, F.lit(False)), F.lit("not_json")),
+        F.when(F.octet_length("record") > settings.max_bytes, F.lit(contract.TOO_LARGE)),
+        F.when(~F.coalesce(is_object, F.lit(False)), F.lit(contract.NOT_JSON)),
     ]
 
 
-def _event_faults(settings: Events) -> list[Column]:
-    event_type = F.col("event_type")
-    return [
-        *_id_faults("event_id", 64),
-        _missing("event_type"),
-        F.when(~event_type.isin(*EVENT_TYPES), F.lit("unknown_event_type")),
-        *_id_faults("user_id", 128),
-        F.when(event_type.isin(*NEED_TITLE), _missing("title_id")),
-        *_id_faults("title_id", 128)[1:],
-        *_time_faults(settings),
-        F.when(event_type.isin(*VALUE_RANGES), _missing("value")),
-        F.when(_text("value").isNotNull() & ~_is_number(F.col("value")), F.lit("bad_type:value")),
-        *[_range_fault(name, low, high) for name, (low, high) in VALUE_RANGES.items()],
-        F.when(event_type == "account", _missing("properties")),
-        F.when(_text("properties").isNotNull() & F.col("properties").isNull(), F.lit("bad_type:properties")),
-    ]
+def _faults(rules: Sequence[contract.Rule], settings: Events) -> list[Column]:
+    """The reason of each rule where a record breaks it, else null."""
+    faults = []
+    for rule in rules:
+        broken = _BROKEN[rule.check](rule, settings)
+        concerned = F.col("event_type").isin(*rule.only) & broken if rule.only else broken
+        faults.append(F.when(concerned, F.lit(rule.reason)))
+    return faults
 
 
-def _post_faults(settings: Events) -> list[Column]:
-    return [
-        *_id_faults("post_id", 64),
-        _missing("text"),
-        F.when(F.length("text") > LONGEST_TEXT, F.lit("out_of_range:text")),
-        *_time_faults(settings),
-        *_id_faults("title_id", 128)[1:],
-    ]
+def _missing(rule: contract.Rule, _: Events) -> Column:
+    return F.coalesce(_text(rule.field), F.lit("")) == ""
 
 
-def _id_faults(name: str, longest: int) -> list[Column]:
-    """Missing, of a wrong type, too long; without the first, for a field that may be absent."""
-    text = _text(name)
-    return [
-        _missing(name),
-        F.when(text.startswith("{") | text.startswith("["), F.lit(f"bad_type:{name}")),
-        F.when(F.length(text) > longest, F.lit(f"out_of_range:{name}")),
-    ]
+def _unknown(rule: contract.Rule, _: Events) -> Column:
+    return ~_text(rule.field).isin(*rule.known)
 
 
-def _time_faults(settings: Events) -> list[Column]:
+def _nested(rule: contract.Rule, _: Events) -> Column:
+    return _text(rule.field).startswith("{") | _text(rule.field).startswith("[")
+
+
+def _longer(rule: contract.Rule, _: Events) -> Column:
+    return F.length(_text(rule.field)) > rule.longest
+
+
+def _no_time(_: contract.Rule, settings: Events) -> Column:
     time = F.col("event_time")
     latest = F.col("timestamp") + F.expr(f"INTERVAL {settings.max_ahead_minutes} MINUTES")
-    unusable = time.isNull() | (time < F.lit(_FIRST_TIME).cast("timestamp")) | (time > latest)
-    return [_missing("event_time"), F.when(unusable, F.lit("bad_time"))]
+    return time.isNull() | (time < F.lit(contract.FIRST_TIME).cast("timestamp")) | (time > latest)
 
 
-def _range_fault(event_type: str, low: float, high: float) -> Column:
-    out = ~F.col("value").between(low, high)
-    return F.when((F.col("event_type") == event_type) & out, F.lit("out_of_range:value"))
+def _no_number(rule: contract.Rule, _: Events) -> Column:
+    return _text(rule.field).isNotNull() & ~_is_number(F.col(rule.field))
 
 
-def _missing(name: str) -> Column:
-    return F.when(F.coalesce(_text(name), F.lit("")) == "", F.lit(f"missing_field:{name}"))
+def _outside(rule: contract.Rule, _: Events) -> Column:
+    return ~F.col(rule.field).between(*rule.bounds)
+
+
+def _no_map(rule: contract.Rule, _: Events) -> Column:
+    return _text(rule.field).isNotNull() & F.col(rule.field).isNull()
+
+
+_BROKEN: dict[contract.Check, Callable[[contract.Rule, Events], Column]] = {
+    "missing": _missing, "unknown": _unknown, "nested": _nested, "longer": _longer, "no_time": _no_time,
+    "no_number": _no_number, "outside": _outside, "no_map": _no_map,
+}  # fmt: skip
 
 
 def _text(name: str) -> Column:
@@ -131,9 +119,19 @@ def _text(name: str) -> Column:
 
 def _time() -> Column:
     text = _text("event_time")
-    millis = F.when(text.rlike(_EPOCH_MILLIS), F.timestamp_millis(text.try_cast("bigint")))
+    millis = F.when(_is_all(text, contract.EPOCH_MILLIS), F.timestamp_millis(text.try_cast("bigint")))
     # RFC 3339 allows a small t and z, Spark's cast does not.
-    return F.coalesce(millis, F.when(text.rlike(_RFC3339), F.upper(text).try_cast("timestamp")))
+    return F.coalesce(millis, F.when(_is_all(text, contract.RFC3339), F.upper(text).try_cast("timestamp")))
+
+
+def _number() -> Column:
+    # Spark's cast takes more for a number, such as 1d and 0x1p3.
+    text = _text("value")
+    return F.when(_is_all(text, contract.NUMBER), text.try_cast("double"))
+
+
+def _is_all(text: Column, pattern: str) -> Column:
+    return text.rlike(rf"\A(?:{pattern})\z")
 
 
 def _is_number(value: Column) -> Column:

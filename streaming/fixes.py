@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lambda_arch.config import Events
-from lambda_arch.rules import EVENT_FIELDS, POST_FIELDS, checked_events, checked_posts
+from lambda_arch.contract import EVENT_FIELDS, POST_FIELDS
+from lambda_arch.rules import checked_events, checked_posts
 from lambda_arch.schemas import COORDINATES, Transform
 from streaming.rejects import QuarantineError, place
 

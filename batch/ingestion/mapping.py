@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from lambda_arch.rules import EVENT_FIELDS, POST_FIELDS
+from lambda_arch.contract import EVENT_FIELDS, POST_FIELDS
 from lambda_arch.schemas import LABEL, TITLE
 
 Target = Literal["events", "posts", "titles", "labels"]
