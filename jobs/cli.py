@@ -23,6 +23,7 @@ from jobs.fidelity import PlotError, fidelity
 from jobs.generate import generate
 from jobs.generations import app as generations
 from jobs.ingest_files import ingest_files
+from jobs.keys import app as keys
 from jobs.nights import NightError
 from jobs.predict import predict
 from jobs.produce_events import produce_events
@@ -153,6 +154,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from lambda_arch.lease import NightRunsError
     from lambda_arch.records import UnknownSchemaError
     from lambda_arch.store import StoreError
+    from serving.access.keys import KeysError
     from serving.decision_topic import DecisionTopicError
     from streaming.produce import ProduceError
     from streaming.rejects import QuarantineError
@@ -163,7 +165,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
         NightError, NoGenerationError, PublishError, ExportError, IngestError, FetchError, UnaccountedError, ProbeError,
         LakeError, PlotError, NightRunsError, RollbackError,
         UnknownSchemaError, ProduceError, QuarantineError, ReplayError,
-        NotEmptyError, DecisionTopicError,
+        NotEmptyError, DecisionTopicError, KeysError,
     )  # fmt: skip
 
 
@@ -185,6 +187,7 @@ app.add_typer(generations, name="generations")
 app.add_typer(decisions, name="decisions")
 app.command("export")(export)
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(keys, name="keys")
 app.command("replay")(replay)
 app.command("rehydrate")(rehydrate)
 app.command("demo")(demo)

@@ -10,10 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.servers import in_use
-from lambda_arch.clock import rfc3339
 from lambda_arch.config import load_config
-from lambda_arch.generations import roll_back
-from lambda_arch.keys import Generations
+from lambda_arch.generations import roll_back, state, summaries
 from lambda_arch.store import Store, StoreError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -72,24 +70,6 @@ def rollback(
         typer.echo(json.dumps({"withdrawn": before.current, "current": after.current}))
     else:
         typer.echo(f"generation {after.current} is current again; {before.current} was withdrawn")
-
-
-def summaries(store: Store) -> list[dict[str, Any]]:
-    """Number, horizon, state, sizes and models of every generation with a report, the newest first."""
-    pointer, rows = store.generations(), []
-    for number, horizon in sorted(store.numbers().items(), reverse=True):
-        if (found := store.report(number)) is not None:
-            report = json.loads(found)
-            told = {name: report[name] for name in ("users", "titles", "models", "trained_in")}
-            rows.append({"generation": number, "horizon": rfc3339(horizon), "state": state(number, pointer), **told})
-    return rows
-
-
-def state(number: int, pointer: Generations) -> str:
-    """What a generation is to readers."""
-    if number in pointer.withdrawn:
-        return "withdrawn"
-    return {pointer.current: "current", pointer.previous: "previous"}.get(number, "past")
 
 
 def verdicts(report: dict[str, Any]) -> Table:

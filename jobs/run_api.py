@@ -6,7 +6,9 @@ import argparse
 import ipaddress
 import sys
 
+from lambda_arch.clock import wall_now
 from lambda_arch.config import Config, ConfigError, load_config
+from serving.access.keys import KeysError, KeysFile
 from serving.app import create_app
 from serving.server import by_granian, by_uvicorn
 
@@ -16,22 +18,30 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     try:
         run(load_config())
-    except ConfigError as error:
+    except (ConfigError, KeysError) as error:
         sys.exit(f"run_api: {error}")
 
 
 def run(config: Config) -> None:
-    """Serve on the configured address until stopped; raises ConfigError for one beyond this machine."""
+    """Serve on the configured address until stopped; raises ConfigError for one beyond this machine without keys."""
     host = config.serving.host
-    if not _is_loopback(host):
+    if not (_is_loopback(host) or _has_keys(config)):
         raise ConfigError(
-            f"serving.host {host}: the API has no authentication and listens on this machine only; "
-            "set serving.host to 127.0.0.1 and put a reverse proxy that authenticates before it"
+            f"serving.host {host}: without API keys everybody could ask and write, so the API listens on this machine "
+            "only; make a key with `lambda-arch keys create`, or set serving.host to 127.0.0.1"
         )
     if config.serving.server == "granian":
         by_granian(config.serving)
     else:
         by_uvicorn(create_app(config), config.serving)
+
+
+def _has_keys(config: Config) -> bool:
+    file, now = KeysFile(config.serving.access.keys_file), wall_now()
+    try:
+        return any(key.is_in_force(now) for key in file.read())
+    except KeysError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import msgspec
 
+from lambda_arch.clock import rfc3339
 from lambda_arch.keys import Generations, fidelity_key, model_key
 from lambda_arch.store import Store
 
@@ -19,6 +21,10 @@ class RollbackError(RuntimeError):
 class _Size(msgspec.Struct):
     users: int
     titles: int
+
+
+# Made once, here: msgspec 0.22 crashes where two threads are the first to ask for the same type.
+_size = msgspec.json.Decoder(_Size)
 
 
 def generation_number(store: Store, published: dict[int, int], horizon: int) -> int:
@@ -62,10 +68,28 @@ def faults(store: Store, generation: int) -> str | None:
     gone = [name for name, found in lacking.items() if found is None]
     if report is None or gone:
         return f"its {' and '.join(gone)} are gone"
-    size = msgspec.json.decode(report, type=_Size)
+    size = _size.decode(report)
     # A set: a scan may show a key twice.
     found = len({hash(key) for key in _keys(store, str(generation))})
     return None if found >= size.users + size.titles else f"{found} of {size.users + size.titles} entities are there"
+
+
+def summaries(store: Store) -> list[dict[str, Any]]:
+    """Number, horizon, state, sizes and models of every generation with a report, the newest first."""
+    pointer, rows = store.generations(), []
+    for number, horizon in sorted(store.numbers().items(), reverse=True):
+        if (found := store.report(number)) is not None:
+            report = msgspec.json.decode(found)
+            told = {name: report[name] for name in ("users", "titles", "models", "trained_in")}
+            rows.append({"generation": number, "horizon": rfc3339(horizon), "state": state(number, pointer), **told})
+    return rows
+
+
+def state(number: int, pointer: Generations) -> str:
+    """What a generation is to readers."""
+    if number in pointer.withdrawn:
+        return "withdrawn"
+    return {pointer.current: "current", pointer.previous: "previous"}.get(number, "past")
 
 
 def retire(store: Store, keep: Collection[int]) -> int:

@@ -46,6 +46,17 @@ class Decisions(Section):
     buffer: int = Field(ge=1)
 
 
+class Access(Section):
+    """Who may ask, how often, and how much."""
+
+    keys_file: Path
+    rate_per_second: float = Field(gt=0)
+    burst: int = Field(ge=1)
+    max_body_bytes: int = Field(ge=1)
+    body_seconds: float = Field(gt=0)
+    origins: tuple[str, ...]
+
+
 class Serving(Section):
     """The API and the arbiter's policies."""
 
@@ -55,3 +66,5 @@ class Serving(Section):
     policies: Policies
     decisions: Decisions
     rules: Path | None
+    delivery_seconds: float = Field(gt=0)
+    access: Access

@@ -1,8 +1,9 @@
 """The serving layer: store -> arbiter -> HTTP and console. Never imports pyspark, mlflow or delta.
 
-In reading order: `server` (who runs it), `app` (what it is made of), `routes` (the addresses), `desk` (where they
-ask), `answers` (read, decide, fall back), `arbiter` (the decision), `fallback` (the end of each chain), `stored`
-(bytes -> records), `values` (what a value looks like), `current` (the generation in memory), `words` (decisions in
-words), `replies` and `problems` (what goes out), `entries` and `decision_log` (what is kept of it), `decision_topic`
-and `replaying` (decided again), `metrics`, `page`, `console`.
+In reading order: `server` (who runs it), `app` (what it is made of), `access` (who may ask), `routes` (the addresses),
+`desk` (where they ask), `answers` (read, decide, fall back), `arbiter` (the decision), `fallback` (the end of each
+chain), `stored` (bytes -> records), `values` (what a value looks like), `current` (the generation in memory), `words`
+(decisions in words), `intake` (records that are handed in) and `outbox` (their way into Kafka), `rejected` (what the
+gate refused), `replies`, `conditional` and `problems` (what goes out), `entries` and `decision_log` (what is kept of
+it), `decision_topic` and `replaying` (decided again), `metrics`, `console`.
 """

@@ -14,15 +14,21 @@ from fastapi import FastAPI
 
 from lambda_arch.config import Config
 from lambda_arch.reads import AsyncStore
+from serving.access.secured import secured
 from serving.answers import Answers
 from serving.decision_log import DecisionLog
 from serving.desk import Desk
 from serving.explaining import Explainer
+from serving.intake import Intake
 from serving.metrics import Metrics, Timed
+from serving.outbox import Outbox
 from serving.problems import with_problems
 from serving.pulse import Pulse
 from serving.recommending import Recommender
+from serving.routes.administration import Administration, administration
 from serving.routes.direct import Direct
+from serving.routes.documentation import documentation
+from serving.routes.events import events
 from serving.routes.live import live
 from serving.routes.operations import operations
 from serving.routes.pages import pages
@@ -39,20 +45,27 @@ def create_app(config: Config) -> FastAPI:
     recommender = Recommender(answers, rules, config.features.history_limit)
     explainer = Explainer(answers, config.features.history_limit)
     desk = Desk(answers, metrics, DecisionLog(config, metrics.logged), recommender, explainer)
+    operator = Administration(config)
+    outbox = Outbox(config.kafka.bootstrap, config.serving.delivery_seconds)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         following = asyncio.create_task(rules.follow())
         yield
         following.cancel()
+        await outbox.close()
         await desk.close()
+        operator.close()
 
     # The stock documentation pages load their scripts from elsewhere.
     app = FastAPI(title="Audience predictions", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.desk, app.state.pulse = desk, Pulse(store, desk.answers, desk.metrics)
     app.add_middleware(Direct, desk=desk)
+    app.state.administration = operator
+    app.state.intake = Intake(outbox, config, desk.metrics)
+    secured(app, config.serving.access)
     app.add_middleware(Timed, metrics=desk.metrics)
     with_problems(app)
-    for router in (users, sessions, titles, live, operations, pages):
+    for router in (users, sessions, titles, events, administration, documentation, live, operations, pages):
         app.include_router(router)
     return app

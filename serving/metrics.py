@@ -44,6 +44,10 @@ class Metrics:
             "lambda_arch_logged_decisions", "Sampled decisions by what became of them on their way to the topic",
             ["fate"], registry=self._registry,
         )  # fmt: skip
+        self._received = Counter(
+            "lambda_arch_received", "Records handed in, by what became of them", ["kind", "outcome"],
+            registry=self._registry,
+        )  # fmt: skip
         self._seconds = Histogram(
             "lambda_arch_request_seconds", "Time to answer", ["route"], registry=self._registry, buckets=_SECONDS
         )
@@ -71,6 +75,11 @@ class Metrics:
     def logged(self, fate: str) -> None:
         """Note what became of a decision on its way to the log."""
         self._logged.labels(fate).inc()
+
+    def receive(self, kind: str, outcome: str, count: int) -> None:
+        """Note records that were handed in: `accepted`, `rejected` or `unacknowledged`."""
+        if count:
+            self._received.labels(kind, outcome).inc(count)
 
     def observe(self, route: str, seconds: float) -> None:
         """Note a request's duration; `route` is the pattern, not the path: ids would be endless labels."""

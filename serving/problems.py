@@ -28,10 +28,13 @@ class Problem(BaseModel):
     detail: str
 
 
-DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    status: {"description": text, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
-    for status, text in {422: "A parameter is out of bounds", 503: "The store does not answer"}.items()
-}
+def documented(statuses: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Statuses with what they mean here -> their problem documents in OpenAPI."""
+    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    return {status: {"description": text, "content": content} for status, text in statuses.items()}
+
+
+DOCUMENTED = documented({422: "A parameter is out of bounds", 503: "The store does not answer"})
 
 
 def with_problems(app: FastAPI) -> None:
@@ -43,10 +46,12 @@ def with_problems(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _fault)
 
 
-def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The problem document of a status."""
+def problem(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, extra: Mapping[str, Any] | None = None
+) -> JSONResponse:
+    """The problem document of a status; `extra` are members of its own (RFC 9457, 3.2)."""
     content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail).model_dump()
-    return JSONResponse(content, status, headers=headers, media_type=MEDIA_TYPE)
+    return JSONResponse({**content, **(extra or {})}, status, headers=headers, media_type=MEDIA_TYPE)
 
 
 async def _store_away(request: Request, error: Exception) -> JSONResponse:
@@ -63,8 +68,12 @@ async def _unknown(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    return problem(status, f"{request.method} {request.url.path}: the addresses are in /openapi.json")
+    status, detail, headers = 500, "", None
+    if isinstance(error, HTTPException):
+        status, detail, headers = error.status_code, error.detail, error.headers
+    if detail in ("", HTTPStatus(status).phrase):  # the framework's own, which says no more than the status
+        detail = f"{request.method} {request.url.path}: the addresses are in /openapi.json"
+    return problem(status, detail, headers)
 
 
 async def _fault(request: Request, error: Exception) -> JSONResponse:
