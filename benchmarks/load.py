@@ -9,15 +9,16 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-CONNECTIONS, SECONDS = 32, 6
-# Each connection asks for viewers at random; %s is written into the script.
+CONNECTIONS, SECONDS = 32, 4
+# Every ANY of path and body is a number drawn for the request.
 _SCRIPT = """
 math.randomseed(20160101)
 local body, kind = %(body)s, "application/json"
 request = function()
-  local path = string.gsub("%(path)s", "USER", math.random(0, %(users)d - 1))
-  if body then return wrk.format("POST", path, {["Content-Type"] = kind}, body) end
-  return wrk.format("GET", path)
+  local drawn = function() return math.random(0, %(users)d - 1) end
+  local path = string.gsub("%(path)s", "ANY", drawn)
+  if not body then return wrk.format("GET", path) end
+  return wrk.format("POST", path, {["Content-Type"] = kind}, (string.gsub(body, "ANY", drawn)))
 end
 done = function(summary, latency)
   io.write(string.format("FOUND %%f %%f %%f %%d\\n", summary.requests / summary.duration * 1e6,
@@ -25,7 +26,7 @@ done = function(summary, latency)
     summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout))
 end
 """
-_UNITS = re.compile(r"^FOUND (\S+) (\S+) (\S+) (\d+)$", re.MULTILINE)
+_FOUND = re.compile(r"^FOUND (\S+) (\S+) (\S+) (\d+)$", re.MULTILINE)
 
 
 class Load(NamedTuple):
@@ -36,17 +37,20 @@ class Load(NamedTuple):
     p99: float
 
 
-def load(port: int, path: str, users: int, body: str | None = None, connections: int = CONNECTIONS) -> Load:
-    """What the server sustains at a path, whose USER is any viewer; raises RuntimeError where one is an error."""
+def load(port: int, path: str, numbers: int, body: str | None = None) -> Load:
+    """What the server sustains at a path; every ANY in it, and in what is posted, is one of so many numbers.
+
+    Raises RuntimeError where an answer is an error, or there is no wrk.
+    """
     wrk = shutil.which("wrk")
     if wrk is None:
         raise RuntimeError("load is made by wrk: install it (`apt-get install wrk`) and measure again")
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        lua = _SCRIPT % {"body": "nil" if body is None else f"[==[{body}]==]", "path": path, "users": users}
+        lua = _SCRIPT % {"body": "nil" if body is None else f"[==[{body}]==]", "path": path, "users": numbers}
         Path(script.name).write_text(lua, encoding="utf-8")
-        command = [wrk, "-t1", f"-c{connections}", f"-d{SECONDS}s", "-s", script.name, f"http://127.0.0.1:{port}"]
+        command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", script.name, f"http://127.0.0.1:{port}"]
         told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found = _UNITS.search(told)
+    found = _FOUND.search(told)
     if found is None or found[4] != "0":
         raise RuntimeError(f"not every request at {path} was answered: {told}")
     return Load(*map(float, found.groups()[:3]))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, get_type_hints
 
 import msgspec
 import numpy as np
 
-from lambda_arch.models import SCHEMA, Array, Models
+from lambda_arch.models import SCHEMA, Array, Models, Title
 from lambda_arch.records import UnknownSchemaError
+
+PIECE = 500  # titles
 
 
 class _Versioned(msgspec.Struct):
@@ -30,6 +33,33 @@ def decode_models(stored: bytes) -> Models:
     return _decoder.decode(stored)
 
 
+def decode_in_pieces(stored: bytes) -> Models:
+    """The same, for a thread beside an event loop: never long without letting it go on.
+
+    A decoder keeps Python's only lock until it has the whole value: of all models at once that is a pause in answers.
+    """
+    schema = _version.decode(stored).schema
+    if schema != SCHEMA:
+        return decode_models(stored)
+    found: dict[str, Any] = {}
+    for name, part in _parts.decode(stored).items():
+        if name == "catalogue":
+            found[name] = _catalogue(_parts.decode(part))
+        elif name in _fields:
+            found[name] = _fields[name].decode(part)
+        time.sleep(0)
+    return Models(**found)
+
+
+def _catalogue(entries: dict[str, msgspec.Raw]) -> dict[str, Title]:
+    titles: dict[str, Title] = {}
+    for number, (name, entry) in enumerate(entries.items()):
+        titles[name] = _title.decode(entry)
+        if number % PIECE == 0:
+            time.sleep(0)
+    return titles
+
+
 def _from_array(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         raise TypeError(f"cannot store a {type(value).__name__}")
@@ -44,3 +74,10 @@ def _to_array(kind: type, value: Any) -> Array:
 # Made once, here: msgspec 0.22 crashes where two threads are the first to ask for the same type.
 _version = msgspec.msgpack.Decoder(_Versioned)
 _decoder = msgspec.msgpack.Decoder(Models, dec_hook=_to_array)
+_parts = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
+_fields = {
+    name: msgspec.msgpack.Decoder(kind, dec_hook=_to_array)
+    for name, kind in get_type_hints(Models).items()
+    if name in Models.__struct_fields__
+}
+_title = msgspec.msgpack.Decoder(Title)

@@ -13,7 +13,7 @@ from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.gathered import Asked, Reading, batches
 from lambda_arch.keys import CLOCK_KEY, GENERATION_KEY, LIVING_KEY, Generations, fidelity_key, generations_of, model_key
 from lambda_arch.link import Command
-from lambda_arch.model_bytes import decode_models
+from lambda_arch.model_bytes import decode_in_pieces
 from lambda_arch.models import Models
 from lambda_arch.nodes import servers_at
 from lambda_arch.records import UseCase
@@ -68,7 +68,7 @@ class AsyncStore:
     async def models(self, generation: int) -> Models | None:
         """A generation's models, or None where they are gone; raises UnknownSchemaError."""
         stored = await self._whole(model_key(generation))
-        return await asyncio.to_thread(decode_models, stored) if stored else None
+        return await asyncio.to_thread(decode_in_pieces, stored) if stored else None
 
     async def fidelity(self, generation: int) -> FidelityTable | None:
         """A generation's fidelity table, or None; raises UnknownSchemaError."""

@@ -22,6 +22,7 @@ from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.generations import RollbackError, generation_number, retire, roll_back
 from lambda_arch.keys import GENERATION_KEY, NUMBERS_KEY, Generations, generation_key, speed_key
 from lambda_arch.lease import NightRunsError, night_lease
+from lambda_arch.model_bytes import decode_in_pieces, decode_models, encode_models
 from lambda_arch.models import Models
 from lambda_arch.reads import AsyncStore, Reading
 from lambda_arch.records import Prediction, UnknownSchemaError, decode, encode, order
@@ -314,6 +315,13 @@ def test_models_and_fidelity_come_back(store: Store, small_models: Models) -> No
     assert models is not None
     assert (models.catalogue, store.fidelity(902)) == (small_models.catalogue, table)
     assert (store.models(903), store.fidelity(903)) == (None, None)
+
+
+def test_models_that_are_read_in_pieces_are_the_same(small_models: Models) -> None:
+    stored = encode_models(small_models)
+    assert encode_models(decode_in_pieces(stored)) == encode_models(decode_models(stored)) == stored
+    with pytest.raises(UnknownSchemaError, match="schema 9"):
+        decode_in_pieces(msgspec.msgpack.encode({"schema": 9}))
 
 
 def test_a_fidelity_table_of_another_schema_is_refused(store: Store) -> None:
