@@ -21,7 +21,15 @@ from batch.judgement.gate import Counts, RefusedError, Verdict, judge, refusal
 from batch.judgement.incumbent import Candidate, Incumbent, admitted, before, in_service
 from batch.judgement.rows import backtest_rows
 from batch.known import Known, known_before
-from batch.publish import SCORED, prediction_rows, scored_titles, scored_users, verify, write_store
+from batch.publish import (
+    SCORED,
+    prediction_rows,
+    scored_titles,
+    scored_users,
+    trending_titles,
+    verify,
+    write_store,
+)
 from batch.selection import Trial
 from batch.training import Selected, everything, select, trained, unjudged
 from lambda_arch.clock import parse_rfc3339, rfc3339, wall_now
@@ -37,6 +45,7 @@ from lambda_arch.predictions import Scoring
 from lambda_arch.recipes import Gate
 from lambda_arch.records import UseCase
 from lambda_arch.store import Store
+from lambda_arch.talked_about import note_trending
 
 Progress = Callable[[str], None]
 
@@ -189,6 +198,7 @@ def _publish(store: Store, config: Config, tonight: Candidate, scored: DataFrame
     written = write_store(scored, config.store, number, in_service=store.generations().horizon(number) is not None)
     verify(scored, store, number, scored.count(), written)
     store.put_models(tonight.models, tonight.fidelity)
+    note_trending(store, trending_titles(scored))
 
 
 def _record(lake: Lake, store: Store, tonight: Candidate, report: NightReport) -> None:

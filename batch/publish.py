@@ -19,9 +19,10 @@ from lambda_arch.config import Store as StoreSettings
 from lambda_arch.posts import SPANS, Felt, PostProfile, PostTile
 from lambda_arch.predictions import Scoring, predict_title, predict_users
 from lambda_arch.profile_rows import profiles_of
-from lambda_arch.records import USE_CASES, Prediction, encode
+from lambda_arch.records import USE_CASES, Prediction, decode, encode
 from lambda_arch.schemas import ArrowFunction
 from lambda_arch.store import Store, StoreError
+from lambda_arch.talked_about import KEPT
 
 SCORED = "entity string, profile binary, records array<struct<use_case: string, record: string>>"
 _RECORD = pa.struct([("use_case", pa.string()), ("record", pa.string())])
@@ -63,6 +64,14 @@ def prediction_rows(generation: int, scored: DataFrame) -> DataFrame:
     """Scored entities -> rows of schema PREDICTION."""
     exploded = scored.select("entity", F.explode("records").alias("said"))
     return exploded.select(F.lit(generation).alias("generation"), "entity", "said.use_case", "said.record")
+
+
+def trending_titles(scored: DataFrame) -> list[Prediction]:
+    """What is said of the titles that rise or fall, of the newest that the store keeps."""
+    said = scored.where(F.col("entity").startswith("t:")).select(F.explode("records.record").alias("record"))
+    way, newest = (F.get_json_object("record", path) for path in ("$.value.pace.direction", "$.as_of"))
+    rows = said.where(way.isin("rising", "falling")).orderBy(newest.desc(), "record").limit(KEPT).collect()
+    return [decode(row.record.encode()) for row in rows]
 
 
 def write_store(scored: DataFrame, settings: StoreSettings, generation: int, in_service: bool) -> int:

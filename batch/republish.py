@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from batch.known import known_before
 from batch.pipeline import score
-from batch.publish import verify, write_store
+from batch.publish import trending_titles, verify, write_store
 from batch.stored import NoGenerationError, Stored, newest, stored
 from lambda_arch.clock import wall_now
 from lambda_arch.config import Config
@@ -16,6 +16,7 @@ from lambda_arch.lake import PREDICTIONS, TABLES, Lake
 from lambda_arch.lease import night_lease
 from lambda_arch.schemas import Transform
 from lambda_arch.store import Store
+from lambda_arch.talked_about import note_trending
 
 
 class NotEmptyError(RuntimeError):
@@ -40,6 +41,7 @@ def republish(lake: Lake, store: Store, config: Config, number: int | None = Non
         written = write_store(scored, config.store, found.number, in_service=False)
         verify(scored, store, found.number, scored.count(), written)
         store.put_models(models, found.fidelity())
+        note_trending(store, trending_titles(scored))
         store.put_report(found.number, msgspec.json.encode(found.report))
         store.reserve(found.number, found.horizon)
         lease.check()

@@ -3,7 +3,7 @@
 The public contract; any client may read the records as JSON. `la:{u:ID}:g:N` and `la:{t:ID}:g:N`: what generation N
 says of a user or title; `la:{u:ID}:s`, `la:{t:ID}:s`: what the speed layer says; `la:gen`: the pointer; `la:numbers`:
 the horizon of each generation's number; `la:model:N`, `la:fidelity:N`, `la:report:N`; `la:clock`; `la:night`: the night
-that runs; `la:rescored`: which partitions were scored anew in which epoch;
+that runs; `la:rescored`: which partitions were scored anew in which epoch; `la:trending`: titles that rise or fall;
 `la:scorer:ID`, `la:query:NAME`: how a scorer, or a query of the speed layer, stands; `la:living`: the keys of those
 that live, by when they told of themselves last.
 """
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import msgspec
 
 GENERATION_KEY, CLOCK_KEY, NUMBERS_KEY, NIGHT_KEY = "la:gen", "la:clock", "la:numbers", "la:night"
-RESCORED_KEY, LIVING_KEY = "la:rescored", "la:living"
+RESCORED_KEY, LIVING_KEY, TRENDING_KEY = "la:rescored", "la:living", "la:trending"
 LIVING_SECONDS = 20  # after which a scorer or query that tells nothing more is forgotten
 
 

@@ -11,13 +11,23 @@ import hiredis
 from lambda_arch.addresses import address_of
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.gathered import Asked, Reading, batches
-from lambda_arch.keys import CLOCK_KEY, GENERATION_KEY, LIVING_KEY, Generations, fidelity_key, generations_of, model_key
+from lambda_arch.keys import (
+    CLOCK_KEY,
+    GENERATION_KEY,
+    LIVING_KEY,
+    TRENDING_KEY,
+    Generations,
+    fidelity_key,
+    generations_of,
+    model_key,
+)
 from lambda_arch.link import Command
 from lambda_arch.model_bytes import decode_in_pieces
 from lambda_arch.models import Models
 from lambda_arch.nodes import servers_at
 from lambda_arch.records import UseCase
 from lambda_arch.store import StoreError
+from lambda_arch.trending import Trends, trends
 
 PROBE_SECONDS, BULK_SECONDS = 0.1, 30.0
 _POINTER: tuple[Command, ...] = (("HGETALL", GENERATION_KEY), ("GET", CLOCK_KEY))
@@ -64,6 +74,13 @@ class AsyncStore:
         asked = Asked(tuple(entities), tuple(use_cases), loop.create_future())
         self._gathered.append(asked)
         return await asked.answer
+
+    async def trending(self, since: int, count: int) -> Trends:
+        """At most so many titles of each direction that had a post since then (microseconds), in two round trips."""
+        [listed] = _sound(await self._ask([("ZREVRANGEBYSCORE", TRENDING_KEY, "+inf", str(since))]), self._refused)
+        readings = await self.read_many([entity.decode() for entity in listed], ("sentiment",))
+        pairs = [reading.records["sentiment"] for reading in readings]
+        return trends(pairs, readings[0].generations if readings else Generations(), count)
 
     async def models(self, generation: int) -> Models | None:
         """A generation's models, or None where they are gone; raises UnknownSchemaError."""

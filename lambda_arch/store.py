@@ -47,7 +47,7 @@ class Store:
         # Any: the client is typed for text and bytes at once; this one answers bytes.
         with store_faults():
             self.redis: Any = client_of(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=60)
-        self._ttl = ttl_days * 86400
+        self.ttl = ttl_days * 86400
         self._commit = self.redis.register_script(COMMIT)
         self._flip = self.redis.register_script(FLIP)
         self._rollback = self.redis.register_script(ROLLBACK)
@@ -94,7 +94,7 @@ class Store:
         for entity, fields in rows:
             # In one step: a night that is run again replaces hashes that are being read.
             named = [part for field in fields.items() for part in field]
-            self._replace(keys=[generation_key(entity, generation)], args=[self._ttl, *named], client=pipe)
+            self._replace(keys=[generation_key(entity, generation)], args=[self.ttl, *named], client=pipe)
             written += 1
             if written % batch == 0:
                 _executed(pipe)
@@ -109,13 +109,13 @@ class Store:
         """Write a generation's models and fidelity table; raises StoreError where the store is full."""
         number = models.generation
         pipe = self.redis.pipeline(transaction=True)
-        pipe.set(model_key(number), encode_models(models), ex=self._ttl)
-        pipe.set(fidelity_key(number), msgspec.json.encode(fidelity), ex=self._ttl)
+        pipe.set(model_key(number), encode_models(models), ex=self.ttl)
+        pipe.set(fidelity_key(number), msgspec.json.encode(fidelity), ex=self.ttl)
         _executed(pipe)
 
     def put_report(self, generation: int, report: bytes) -> None:
         """Write what the night that made a generation reported (JSON)."""
-        self.redis.set(report_key(generation), report, ex=self._ttl)
+        self.redis.set(report_key(generation), report, ex=self.ttl)
 
     def report(self, generation: int) -> bytes | None:
         """The report of a generation's night, or None where it is gone."""
@@ -157,7 +157,7 @@ class Store:
         """Write entities' states and records in one round trip, each by one compare-and-set."""
         pipe = self.redis.pipeline(transaction=False)
         for commit in commits:
-            self._commit(keys=[speed_key(commit.entity)], args=commit.arguments(self._ttl), client=pipe)
+            self._commit(keys=[speed_key(commit.entity)], args=commit.arguments(self.ttl), client=pipe)
         return [result_of(commit, *answer) for commit, answer in zip(commits, pipe.execute(), strict=True)]
 
     def advance_clock(self, event_time: int) -> None:

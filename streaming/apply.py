@@ -24,6 +24,7 @@ from lambda_arch.records import Prediction
 from lambda_arch.scoring import post_tile
 from lambda_arch.states import State, decode_state, since
 from lambda_arch.store import Store, StoreError
+from lambda_arch.talked_about import note_trending
 from lambda_arch.tiles import Event, Profile, Tile, merge_tiles, unit_tile
 from streaming.outcome import Applied, Outcome
 from streaming.state import Horizons, absorbed, has_replays
@@ -117,7 +118,10 @@ class Applier:
             self._check_epoch(results)
             lost = outcome.add(commits, stored, results)
             pending = {entity: pending[entity] for entity in lost}
-        return outcome.applied(self._store.said(outcome.repeated))
+        applied = outcome.applied(self._store.said(outcome.repeated))
+        # What a writer that died may have left out, as with announcements, is among what is repeated.
+        note_trending(self._store, (*applied.predictions, *applied.repeated))
+        return applied
 
     def _is_told(self, records: Records, stored: StoredEntity) -> bool:
         """Whether the store says already what the records, or none, lead to: but maybe nobody announced it."""

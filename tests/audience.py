@@ -70,6 +70,14 @@ def latecomers() -> list[Record]:
     ]
 
 
+def talk() -> list[Record]:
+    """Posts that arrive between the nights: a dozen about a title in its last hours before LATER, which has few."""
+    return [
+        {"post_id": f"talk-{n}", "text": "superb", "title_id": "t00", "event_time": rfc3339(LATER - (n + 1) * HOUR)}
+        for n in range(12)
+    ]
+
+
 def event(
     event_id: str, event_type: str, user: str, time: int, title: str | None = None, value: float | None = None,
     properties: dict[str, str] | None = None,

@@ -23,6 +23,7 @@ from audience import (
     genre,
     latecomers,
     settle_reference,
+    talk,
     taste,
 )  # fmt: skip
 from conftest import VAR
@@ -46,6 +47,7 @@ from lambda_arch.records import USE_CASES
 from lambda_arch.schemas import Transform
 from lambda_arch.scoring import feeling
 from lambda_arch.store import Store
+from lambda_arch.talked_about import trending
 from lambda_arch.tiles import Profile
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark]
@@ -159,6 +161,7 @@ def first(place: Place) -> Night:
 def killed(place: Place, first: Night) -> Night:
     """The night at LATER, more events having come, killed when all its entities were in lake and store."""
     archive(place.lake, place.config.kafka.topics.events, latecomers(), first_offset=10_000)
+    archive(place.lake, place.config.kafka.topics.posts, talk(), first_offset=10_000)
     place.killed_at("put_models", LATER)
     return Night(first.report, place.store.generations(), content(place.store, 2))
 
@@ -450,3 +453,8 @@ def test_models_of_the_backtest_know_a_user_s_share_of_what_was_seen_however_muc
     timed = events.withColumns({"event_time": F.timestamp_seconds("n"), "properties": F.lit(None)})
     known = [row.n for row in timed.transform(early(0.6)).orderBy("n").collect()]
     assert known == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_title_of_which_more_is_said_than_usual_is_found_without_the_stream(place: Place, again: Night) -> None:
+    [title] = trending(place.store, 0, 5).rising
+    assert (title.title_id, title.posts, title.layer) == ("t00", 12, "batch")
