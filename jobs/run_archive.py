@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from jobs.stopping import stop_flag
 from lambda_arch.config import load_config
 from lambda_arch.lake import Lake
 from lambda_arch.session import spark_session
 from streaming.archive import Compaction, archive
+from streaming.ended import QueryEndedError
 from streaming.pipeline import run_queries
 from streaming.triggers import Triggers
 
@@ -26,7 +28,10 @@ def main() -> None:
         compaction.when_due()
         stopped.wait(seconds)
 
-    run_queries(archive(lake, config), stopped, Triggers(None), wait)
+    try:
+        run_queries(archive(lake, config), stopped, Triggers(None), wait)
+    except QueryEndedError as error:
+        sys.exit(f"run_archive: {error}")
     spark.stop()
 
 

@@ -107,6 +107,7 @@ class Speed(Section):
     backlog_batch: int = Field(ge=1)
     rescore_share: float = Field(gt=0, le=1)
     metrics_port: int = Field(ge=0, le=65535)
+    query_metrics_port: int = Field(ge=0, le=65535)
 
 
 class Archive(Section):

@@ -214,5 +214,7 @@ def refused(error: object) -> str:
             "features.history_limit; what is in service stays"
         )
     if isinstance(error, redis.ConnectionError | redis.TimeoutError | RedisClusterException):
-        return f"store does not answer: {error}; start it with `lambda-arch up`, and run the night again"
+        return (
+            f"store does not answer: {error}; start it with `lambda-arch up`; a night is to be run again, scorers wait"
+        )
     return f"store refuses: {error}"

@@ -21,7 +21,8 @@ class Totals(msgspec.Struct):
     """Counts since the scorer started.
 
     `conflicts` are compare-and-sets of a state that were refused and redone, `refused` those of a record that was not
-    greater than the stored one; `applied`, `late` and `duplicates` are what became of records, each once.
+    greater than the stored one; `applied`, `late` and `duplicates` are what became of records, each once. `lost` are
+    records that the broker removed before they were taken.
     """
 
     records: int = 0
@@ -33,6 +34,7 @@ class Totals(msgspec.Struct):
     late: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    lost: int = 0
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -91,6 +93,10 @@ class Meter:
         totals.duplicates += applied.counts.duplicates
         self._add_writes(applied)
         self._delays += [now - event_time for event_time in event_times]
+
+    def add_lost(self, records: int) -> None:
+        """Count records that were gone before they were taken."""
+        self._totals.lost += records
 
     def add_rescored(self, applied: Applied) -> None:
         """Count a piece of a walk over silent entities."""

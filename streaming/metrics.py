@@ -1,9 +1,9 @@
-"""A scorer's reports as Prometheus metrics on a port of this machine."""
+"""What scorers report and queries tell of their triggers, as Prometheus metrics on a port of this machine."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from prometheus_client import CollectorRegistry, start_http_server
@@ -12,20 +12,20 @@ from prometheus_client.registry import Collector
 
 from lambda_arch.config import ConfigError
 from streaming.meter import ScorerReport, Spread
+from streaming.triggers import Trigger
 
 HOST = "127.0.0.1"
-PREFIX = "lambda_arch_scorer"
+PREFIX, QUERY = "lambda_arch_scorer", "lambda_arch_query"
 
 
-class Metrics(Collector):
-    """The last report; nothing before the first."""
+class Served(Collector):
+    """Metrics that are made anew each time that they are asked for."""
 
     def __init__(self) -> None:
-        self.last: ScorerReport | None = None
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
-    def serve(self, ports: Sequence[int]) -> int:
+    def serve(self, ports: Sequence[int], setting: str = "metrics_port") -> int:
         """Answer on the first of the ports that is free, and say which; raises ConfigError where none is."""
         for port in ports:
             try:
@@ -35,9 +35,16 @@ class Metrics(Collector):
                     raise
             else:
                 return port
-        raise ConfigError(
-            f"speed.metrics_port {ports[0]}: taken, as are the {len(ports) - 1} after it; set another, or 0 for none"
-        )
+        others = f", as are the {len(ports) - 1} after it" if len(ports) > 1 else ""
+        raise ConfigError(f"speed.{setting} {ports[0]}: taken{others}; set another, or 0 for none")
+
+
+class Metrics(Served):
+    """A scorer's last report; nothing before the first."""
+
+    def __init__(self) -> None:
+        self.last: ScorerReport | None = None
+        super().__init__()
 
     def collect(self) -> Iterator[Metric]:
         """The last report, metric by metric."""
@@ -50,6 +57,36 @@ class Metrics(Collector):
         yield _labelled("model_version", "Generation that trained the model", "use_case", report.model_versions)
         yield _spread("delay_seconds", "From an event's time to the store", report.delay_seconds)
         yield _spread("state_bytes", "Of an entity's state", report.state_bytes)
+
+
+class QueryMetrics(Served):
+    """Each query's last trigger by name; nothing of one before its first."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, Trigger] = {}
+        super().__init__()
+
+    def collect(self) -> Iterator[Metric]:
+        """The last triggers, metric by metric."""
+        told = list(self.last.values())
+        yield _by_query("batch", "Number of the last trigger", [((one.query,), one.batch) for one in told])
+        yield _by_query("rows", "Rows that it read", [((one.query,), one.rows) for one in told])
+        yield _by_query("rows_per_second", "While it ran", [((one.query,), one.per_second) for one in told])
+        for name, label, parts in (
+            ("lag", "partition", [one.lag for one in told]),
+            ("milliseconds", "step", [one.milliseconds for one in told]),
+            ("counts", "what", [one.counts for one in told]),
+        ):
+            pairs = zip(told, parts, strict=True)
+            values = [((one.query, key), value) for one, part in pairs for key, value in part.items()]
+            yield _by_query(name, f"Of the last trigger, by {label}", values, label)
+
+
+def _by_query(name: str, told: str, values: Iterable[tuple[Sequence[str], float]], *further: str) -> Metric:
+    family = GaugeMetricFamily(f"{QUERY}_{name}", told, labels=["query", *further])
+    for labels, value in values:
+        family.add_metric(labels, value)
+    return family
 
 
 def _labelled(name: str, told: str, label: str, values: dict[int, int] | dict[str, int]) -> Metric:

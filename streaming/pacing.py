@@ -6,10 +6,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 
-from lambda_arch.clock import parse_rfc3339
+from lambda_arch.clock import MILLI, parse_rfc3339
 from streaming.produce import ProduceError, Record
-
-MILLI = 1000
 
 
 def by_time(records: Iterable[Record]) -> list[Record]:

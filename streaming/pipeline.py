@@ -17,11 +17,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
+from lambda_arch.clock import MILLI, wall_now
 from lambda_arch.config import Config
 from lambda_arch.schemas import ArrowFunction, Transform
 from lambda_arch.store import Store
 from streaming.announcer import Announcer
-from streaming.apply import Applier
+from streaming.apply import Applier, decode_gated
+from streaming.ended import ended
 from streaming.gate import gated_events, gated_posts
 from streaming.outcome import Applied
 from streaming.quarantine import LARGEST_BYTES, Quarantine
@@ -30,7 +32,10 @@ from streaming.triggers import APPLIED, Triggers
 
 POLL_SECONDS = 0.5
 COLUMNS = ("topic", "key", "value", "headers")
-COUNTED = ("quarantined", "records", "written", "conflicts", "refused", "applied", "duplicates", "late")
+COUNTED = (
+    "quarantined", "records", "written", "conflicts", "refused", "applied", "duplicates", "late",
+    "state_bytes", "delay_ms",
+)  # fmt: skip
 
 
 def realtime(spark: SparkSession, config: Config) -> list[StreamingQuery]:
@@ -72,7 +77,7 @@ def run_queries(
 ) -> None:
     """Until stopped, tell of triggers and do something else for so many seconds, or wait; then stop the queries.
 
-    Raises RuntimeError where a query ended by itself.
+    Raises QueryEndedError where a query ended by itself.
     """
     spend = meanwhile or stopped.wait
     while not stopped.is_set():
@@ -80,7 +85,7 @@ def run_queries(
         triggers.tell(queries)
         for query in queries:
             if not query.isActive:
-                raise RuntimeError(f"query {query.name} ended: {query.exception()}")
+                raise ended(query.name, str(query.exception()))
     for query in queries:
         query.stop()
 
@@ -94,21 +99,23 @@ def applied(config: Config) -> ArrowFunction:
         applier, announcer, quarantine = _workers(settings)
         for batch in batches:
             rows = [tuple(row[name] for name in COLUMNS) for row in batch.to_pylist()]
-            done = applier.apply([value for topic, _, value, _ in rows if topic == topics.gated])
+            records = [decode_gated(value) for topic, _, value, _ in rows if topic == topics.gated]
+            done = applier.apply_records(records)
             announcer.announce([*done.predictions, *done.repeated])
             quarantine.send((key, value, headers) for topic, key, value, headers in rows if topic == topics.quarantine)
-            yield pa.RecordBatch.from_pydict(counted(done, len(rows)))
+            delay = sum(wall_now() - record.event_time for record in records) // MILLI
+            yield pa.RecordBatch.from_pydict(counted(done, len(rows), delay))
         quarantine.flush()
         announcer.flush()
 
     return apply_batches
 
 
-def counted(done: Applied, rows: int) -> dict[str, list[int]]:
-    """The columns COUNTED of a batch of so many rows, gated and rejected ones."""
+def counted(done: Applied, rows: int, delay: int) -> dict[str, list[int]]:
+    """The columns COUNTED of a batch of so many rows, gated and rejected ones; `delay` from events' times to now."""
     counts = done.counts
     of_calls = (done.records, done.written, done.conflicts, done.refused)
-    values = (rows - done.records, *of_calls, counts.applied, counts.duplicates, counts.late)
+    values = (rows - done.records, *of_calls, counts.applied, counts.duplicates, counts.late, sum(done.sizes), delay)
     return {name: [value] for name, value in zip(COUNTED, values, strict=True)}
 
 

@@ -23,6 +23,7 @@ log = structlog.get_logger("query")
 class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     """A query's last trigger: rows read, `milliseconds` by step as Spark names them, and what became of the rows.
 
+    Of a query that applies, `counts` has the sums of pipeline.COUNTED, and `state_bytes_mean`, `delay_ms_mean` of them.
     `lag` is by topic and partition (`events/0`): records that were there and not read. `at` is RFC 3339.
     """
 
@@ -47,15 +48,20 @@ def trigger_of(progress: Mapping[str, Any]) -> Trigger:
         per_second=round(progress.get("processedRowsPerSecond") or 0.0, 1),
         milliseconds=dict(progress.get("durationMs", {})),
         lag={name: count for source in progress["sources"] for name, count in _lag(source).items()},
-        counts={name: count or 0 for name, count in observed.items()},
+        counts=_with_means({name: count or 0 for name, count in observed.items()}),
     )
 
 
 class Triggers:
-    """Tells of each query's trigger once on the log, and where there is a store again and again there."""
+    """Tells of each query's trigger once on the log and to `hear`, and where there is a store again and again there."""
 
-    def __init__(self, store: Store | None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._clock, self._next = store, clock, 0.0
+    def __init__(
+        self,
+        store: Store | None,
+        clock: Callable[[], float] = time.monotonic,
+        hear: Callable[[Trigger], object] = lambda _: None,
+    ) -> None:
+        self._store, self._clock, self._hear, self._next = store, clock, hear, 0.0
         self._told: dict[str, tuple[int, str]] = {}
 
     def tell(self, queries: Iterable[StreamingQuery]) -> None:
@@ -71,12 +77,23 @@ class Triggers:
     def _tell(self, trigger: Trigger) -> None:
         if self._told.get(trigger.query) != (trigger.batch, trigger.at):
             log.info("trigger", **msgspec.to_builtins(trigger))
+            self._hear(trigger)
         self._told[trigger.query] = trigger.batch, trigger.at
         if self._store is not None:
             try:
                 put_query(self._store, trigger.query, msgspec.json.encode(trigger))
             except STORE_ERRORS as error:
                 log.warning("store away, not reported", error=str(error))
+
+
+def _with_means(counts: dict[str, int]) -> dict[str, int]:
+    """The sums, and the means of those that say little by themselves."""
+    means = {
+        f"{name}_mean": round(counts[name] / counts[over])
+        for name, over in (("state_bytes", "written"), ("delay_ms", "records"))
+        if counts.get(name) is not None and counts.get(over)
+    }
+    return counts | means
 
 
 def _lag(source: Mapping[str, Any]) -> dict[str, int]:

@@ -32,7 +32,7 @@ from streaming.gate import gated_events, gated_posts
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark]
 EVENTS, POSTS, DATABASE = 3_000, 60, 11
-SHARES = ["--duplicates", "0.1", "--disorder", "0.1", "--late", "0.05", "--poison", "0.05", "--seed", "7"]
+SHARES = ["--duplicates", "0.1", "--disorder", "0.1", "--late", "0.05", "--poison", "0.1", "--seed", "7"]
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,13 @@ import signal
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from scorers import broker_and_store, encoded, heard, process, said, send, threads, told_by
 from speed_stack import PATIENCE_SECONDS, add_partitions, lag, messages, published, size, undisturbed, until
 from store_content import content, counts, records
@@ -31,7 +33,7 @@ from lambda_arch.states import Counts
 from lambda_arch.store import Store
 from lambda_arch.tiles import Event
 from streaming.apply import Applier
-from streaming.consumer import consumer_settings, lag_of, take
+from streaming.consumer import consumer_settings, lag_of, resumed, take
 from streaming.rescore import partition_of
 
 pytestmark = pytest.mark.servers
@@ -192,13 +194,59 @@ def test_entities_are_walked_in_the_partitions_to_which_their_events_go(config: 
         assert partition_of(entity, config.kafka.partitions) == message.partition()
 
 
+def expire(config: Config, offsets: dict[int, int]) -> None:
+    """Have the broker remove what each partition of `gated` has before an offset, as its retention does."""
+    admin = AdminClient({"bootstrap.servers": config.kafka.bootstrap})
+    asked = [TopicPartition(config.kafka.topics.gated, number, offset) for number, offset in offsets.items()]
+    for done in admin.delete_records(asked).values():
+        done.result(30)
+
+
+def test_what_retention_removed_before_it_was_taken_is_told_and_counted_and_a_replay_heals_it(
+    config: Config, small_models: Models
+) -> None:
+    store = walked(published(config, small_models), config)
+    gated = encoded(views(60, small_models.horizon))
+    send(config, gated[:20])
+    with threads(config):
+        until(lambda: counts(store).applied == 20 and lag(config) == 0)
+    send(config, gated[20:40])
+    there = messages(config, config.kafka.topics.gated)
+    expire(config, dict(Counter(message.partition() or 0 for message in there)))
+    send(config, gated[40:])
+    with threads(config):
+        until(lambda: counts(store).applied == 40 and lag(config) == 0)
+        until(lambda: sum(told.totals.lost for told in told_by(store)) == 20, told=lambda: told_by(store))
+    Applier(store, config.features.history_limit, config.batch.top_n).apply([value for _, value in gated[20:40]])
+    assert content(store) == undisturbed(config, small_models, [value for _, value in gated])
+
+
+def test_a_topic_that_was_made_anew_is_read_from_its_beginning_and_what_comes_again_changes_nothing(
+    config: Config, small_models: Models
+) -> None:
+    store = walked(published(config, small_models), config)
+    gated = encoded(views(60, small_models.horizon))
+    send(config, gated[:40])
+    with threads(config):
+        until(lambda: counts(store).applied == 40 and lag(config) == 0)
+    admin = AdminClient({"bootstrap.servers": config.kafka.bootstrap})
+    admin.delete_topics([config.kafka.topics.gated])[config.kafka.topics.gated].result(30)
+    until(lambda: config.kafka.topics.gated in create_topics(config))
+    send(config, gated[30:])
+    with threads(config):
+        until(lambda: counts(store).applied == 60)
+        until(lambda: sum(told.totals.records for told in told_by(store)) == 30, told=lambda: told_by(store))
+        assert [told.totals.lost for told in told_by(store)] == [0]
+    assert content(store) == undisturbed(config, small_models, [value for _, value in gated])
+
+
 def test_lag_is_what_was_not_taken_of_each_partition(config: Config) -> None:
     send(config, [(f"viewer-{number}", b"") for number in range(100)])
     consumer = Consumer(consumer_settings(config.kafka.bootstrap, "another"))
     consumer.subscribe([config.kafka.topics.gated])
     taken: Counter[int] = Counter()
     while taken.total() < 100:
-        taken.update(message.partition() or 0 for message in take(consumer, 7, 5.0))
+        taken.update(message.partition() or 0 for message in take(consumer, 7, 5.0, partial(resumed, consumer)))
         sizes = {at: consumer.get_watermark_offsets(TopicPartition(config.kafka.topics.gated, at))[1] for at in taken}
         assert lag_of(consumer) == {at: sizes[at] - taken[at] for at in taken}
     assert set(lag_of(consumer).values()) == {0}

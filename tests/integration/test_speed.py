@@ -187,6 +187,8 @@ def counted(store: Store) -> set[str]:
         if trigger.counts["records"] == sum(trigger.counts[name] for name in whole)
         and trigger.rows == trigger.counts["records"] + trigger.counts["quarantined"] > 0
         and trigger.milliseconds["triggerExecution"] > 0
+        and trigger.counts["state_bytes_mean"] > 0
+        and trigger.counts["delay_ms_mean"] > 0
     }
 
 

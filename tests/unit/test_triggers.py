@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import generate_latest
 from redis import ConnectionError as StoreAway
 from structlog.testing import capture_logs
 
+from streaming.metrics import QueryMetrics
 from streaming.triggers import TELL_SECONDS, Trigger, Triggers, trigger_of
 
 PROGRESS: dict[str, Any] = {
@@ -108,3 +110,26 @@ def test_a_store_that_is_away_is_said_and_does_not_stop_the_queries() -> None:
 
 def test_without_a_store_there_is_the_log() -> None:
     assert told(Triggers(None, lambda: 0.0), Query(PROGRESS)) == ["trigger"]
+
+
+def test_of_what_was_applied_the_mean_state_and_delay_are_told_beside_the_sums() -> None:
+    applied = {"records": 40, "written": 8, "state_bytes": 4000, "delay_ms": 100}
+    told = trigger_of({**PROGRESS, "observedMetrics": {"applied": applied}})
+    assert told.counts == {**applied, "state_bytes_mean": 500, "delay_ms_mean": 2}
+
+
+def test_where_nothing_was_written_there_is_no_mean() -> None:
+    applied = {"records": 0, "written": 0, "state_bytes": 0, "delay_ms": 0}
+    assert trigger_of({**PROGRESS, "observedMetrics": {"applied": applied}}).counts == applied
+
+
+def test_prometheus_is_told_each_query_s_last_trigger() -> None:
+    metrics = QueryMetrics()
+    told = Triggers(None, hear=lambda trigger: metrics.last.update({trigger.query: trigger}))
+    told.tell([Query(PROGRESS)])  # type: ignore[list-item]
+    lines = generate_latest(metrics.registry).decode()
+    for line in (
+        'rows{query="speed-events"} 40.0', 'lag{partition="events/1",query="speed-events"} 3.0',
+        'milliseconds{query="speed-events",step="addBatch"} 90.0', 'counts{query="speed-events",what="records"} 40.0',
+    ):  # fmt: skip
+        assert f"lambda_arch_query_{line}" in lines
