@@ -10,6 +10,7 @@ from lambda_arch.config import ConfigError, load_config
 from lambda_arch.records import UnknownSchemaError
 from lambda_arch.store import StoreError
 from streaming.announcer import AnnounceError
+from streaming.consumer import GoneError
 from streaming.scorer import run_scorer
 
 
@@ -18,7 +19,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     try:
         run_scorer(load_config(), stop_flag().is_set)
-    except (ConfigError, StoreError, UnknownSchemaError, AnnounceError) as error:
+    except (ConfigError, StoreError, UnknownSchemaError, AnnounceError, GoneError) as error:
         sys.exit(f"run_scorer: {error}")
 
 

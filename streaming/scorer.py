@@ -13,11 +13,11 @@ from lambda_arch.clock import rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.posts import Post
 from lambda_arch.scorers import put_scorer
-from lambda_arch.store import STORE_ERRORS, Store
+from lambda_arch.store import STORE_ERRORS, Store, refused
 from lambda_arch.tiles import Event
 from streaming.announcer import Announcer, Receipt
 from streaming.apply import Applier, Records, decode_gated, in_pieces
-from streaming.consumer import METADATA_SECONDS, consumer_settings, lag_of, take
+from streaming.consumer import METADATA_SECONDS, begun, consumer_settings, lag_of, take
 from streaming.meter import Meter, Totals
 from streaming.metrics import Metrics
 from streaming.offsets import Offsets, ends_of
@@ -114,7 +114,7 @@ class Scorer:
             try:
                 return self._applier.apply_records(records)
             except STORE_ERRORS as error:
-                log.warning("store away, trying again", error=str(error))
+                log.warning("store away, trying again", error=refused(error))
                 time.sleep(RETRY_SECONDS)
         return None
 
@@ -140,7 +140,9 @@ class Scorer:
         topic = self._consumer.list_topics(self._topic, timeout=METADATA_SECONDS).topics[self._topic]
         return frozenset(at.partition for at in self._consumer.assignment()), len(topic.partitions)
 
-    def _receive(self, *_: object) -> None:
+    def _receive(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        if partitions:
+            self._meter.add_lost(begun(consumer, partitions))
         self._rescorer.look()
 
     def _give_back(self, *_: object) -> None:

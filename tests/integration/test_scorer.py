@@ -9,7 +9,6 @@ import signal
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -33,7 +32,7 @@ from lambda_arch.states import Counts
 from lambda_arch.store import Store
 from lambda_arch.tiles import Event
 from streaming.apply import Applier
-from streaming.consumer import consumer_settings, lag_of, resumed, take
+from streaming.consumer import begun, consumer_settings, lag_of, take
 from streaming.rescore import partition_of
 
 pytestmark = pytest.mark.servers
@@ -243,10 +242,10 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning_and_what_comes_ag
 def test_lag_is_what_was_not_taken_of_each_partition(config: Config) -> None:
     send(config, [(f"viewer-{number}", b"") for number in range(100)])
     consumer = Consumer(consumer_settings(config.kafka.bootstrap, "another"))
-    consumer.subscribe([config.kafka.topics.gated])
+    consumer.subscribe([config.kafka.topics.gated], on_assign=begun)
     taken: Counter[int] = Counter()
     while taken.total() < 100:
-        taken.update(message.partition() or 0 for message in take(consumer, 7, 5.0, partial(resumed, consumer)))
+        taken.update(message.partition() or 0 for message in take(consumer, 7, 5.0))
         sizes = {at: consumer.get_watermark_offsets(TopicPartition(config.kafka.topics.gated, at))[1] for at in taken}
         assert lag_of(consumer) == {at: sizes[at] - taken[at] for at in taken}
     assert set(lag_of(consumer).values()) == {0}
