@@ -1,4 +1,4 @@
-"""How scorers read topic `gated`: their consumer's settings, the next messages, and what is gone, how far behind."""
+"""How scorers read topic `gated`: their settings, where they begin, the next messages, and how far behind they are."""
 
 from __future__ import annotations
 
