@@ -82,6 +82,15 @@ class Redis:
             raise StoreAway("gone")
         self.stored.append((key, value))
 
+    def pipeline(self, transaction: bool) -> Redis:
+        return self
+
+    def zadd(self, key: str, living: dict[str, int]) -> None: ...
+
+    def zremrangebyscore(self, key: str, least: str, most: int) -> None: ...
+
+    def execute(self) -> None: ...
+
 
 def told(triggers: Triggers, *queries: Query) -> list[str]:
     with capture_logs() as lines:
