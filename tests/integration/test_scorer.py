@@ -131,7 +131,7 @@ def test_no_more_is_taken_together_than_memory_was_given_for(config: Config, mon
     monkeypatch.setattr("streaming.consumer._AT_ONCE", 10)
     send(config, [(f"viewer-{number}", b"x" * 100) for number in range(200)])
     consumer = Consumer(consumer_settings(config.kafka.bootstrap, "another") | {"queued.max.messages.kbytes": 1000})
-    consumer.subscribe([config.kafka.topics.gated])
+    consumer.subscribe([config.kafka.topics.gated], on_assign=begun)
     taken: list[int] = []
     while sum(taken) < 200:
         taken.append(len(take(consumer, 1000, 5.0)))
