@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { chart, colour } from "./chart.js";
-import { counted, el, field, figures, head, number, panel, percent, table } from "./dom.js";
+import { el, field, figures, head, number, panel, percent, table } from "./dom.js";
 
 const PAGE = 25;
 
@@ -19,8 +19,8 @@ export async function open(place) {
   const asked = async () => {
     const cutoff = slider.value;
     links.replaceChildren(el("a", { class: "button", href: `/v1/churn/at-risk?format=csv&cutoff=${cutoff}`, download: "at-risk.csv" }, "Download all as CSV"));
-    const { users } = await get(`/v1/churn/at-risk?n=${PAGE}&cutoff=${cutoff}`);
-    list.replaceChildren(ranked(users));
+    const { items } = await get(`/v1/churn/at-risk?n=${PAGE}&cutoff=${cutoff}`);
+    list.replaceChildren(ranked(items));
   };
   slider.addEventListener("input", told);
   slider.addEventListener("change", asked);
@@ -30,12 +30,12 @@ export async function open(place) {
 
 function facts(point, curve) {
   return figures([["cutoff", number(point.cutoff, 2)], ["precision", percent(point.precision)], ["recall", percent(point.recall)],
-    ["called", percent(point.called)], ["cost a customer", number(point.cost)], ["the night's choice", number(curve.cutoff, 2)]]);
+    ["cost a customer", number(point.cost)], ["the night's choice", number(curve.cutoff, 2)]]);
 }
 
 const ranked = (users) => table([["viewer", (row) => el("a", { href: `#/viewer/${encodeURIComponent(row.user_id)}` }, row.user_id)],
   ["probability", (row) => percent(row.probability), "n"], ["by", (row) => el("span", { class: row.layer }, row.layer)],
-  ["events seen", (row) => counted(row.evidence), "n"]], users, "Viewers at risk");
+  ["as of", (row) => row.as_of?.slice(0, 16).replace("T", " ") ?? ""]], users, "Viewers at risk");
 
 function draw(place, points) {
   const line = (name, key, kind) => ({ x: points.map((one) => one.cutoff), y: points.map((one) => one[key]), name, mode: "lines", line: { color: colour(kind), width: 2 } });

@@ -11,19 +11,28 @@ export async function open(place) {
   const told = el("div", { "aria-live": "polite" }), listed = el("div", { id: "generations" });
   place.append(told, panel("Generations", listed));
   await generations(listed, told);
-  const table = await get("/v1/fidelity");
-  for (const [useCase, layers] of Object.entries(table.measures)) await heat(place, useCase, layers, table.metrics?.[useCase]);
+  const fidelity = await get("/v1/fidelity");
+  for (const [useCase, layers] of Object.entries(fidelity.use_cases)) await heat(place, useCase, layers);
 }
 
 async function generations(place, told) {
-  const { generations: found, current, previous } = await get("/v1/generations");
-  const state = (row) => (row.generation === current ? "in service" : row.generation === previous ? "before it" : row.withdrawn ? "withdrawn" : "");
+  const found = await get("/v1/generations"), previous = found.find((one) => one.state === "previous")?.generation;
   const back = el("button", { class: "danger", type: "button", id: "rollback", disabled: !previous, onclick: () => confirmed(back, place, told) }, previous ? `Back to generation ${previous}` : "Nothing to go back to");
-  place.replaceChildren(table([["generation", (row) => row.generation, "n"], ["", state], ["horizon", (row) => row.horizon?.slice(0, 16).replace("T", " ") ?? ""],
-    ["models", (row) => models(row)]], found, "Generations"), el("p", {}, back));
+  place.replaceChildren(table([["generation", (row) => row.generation, "n"], ["", (row) => row.state], ["horizon", (row) => row.horizon.slice(0, 16).replace("T", " ")],
+    ["users", (row) => counted(row.users), "n"], ["titles", (row) => counted(row.titles), "n"], ["models", models]], found, "Generations"), el("p", {}, back));
+  const current = found.find((one) => one.state === "current");
+  if (current) await verdicts(place, current.generation);
 }
 
-const models = (row) => Object.entries(row.verdicts ?? {}).map(([useCase, verdict]) => `${useCase} ${verdict}`).join(", ");
+const models = (row) => Object.entries(row.models).map(([useCase, model]) => `${useCase}: ${model}${row.trained_in[useCase] === row.generation ? "" : ` of ${row.trained_in[useCase]}`}`).join(", ");
+
+// What the gate said of each model of a night, with its figures.
+async function verdicts(place, generation) {
+  const report = await get(`/v1/generations/${generation}`), found = Object.entries(report.verdicts ?? {});
+  if (!found.length) return;
+  place.append(table([["use case", ([useCase]) => useCase], ["verdict", ([, verdict]) => el("span", { class: verdict.accepted ? "good" : "bad" }, verdict.accepted ? "accepted" : "refused")],
+    ["by", ([, verdict]) => (verdict.checks ?? []).map((check) => check.sentence).join("; ")]], found, `What the gate said of generation ${generation}`));
+}
 
 // Twice, for it changes what everybody is answered.
 function confirmed(button, place, told) {
@@ -41,12 +50,12 @@ async function rolledBack(place, told) {
   }
 }
 
-async function heat(place, useCase, layers, metric) {
+async function heat(place, useCase, layers) {
   const drawn = el("div", { class: "chart", id: `fidelity-${useCase}` }), names = Object.keys(layers);
   const lags = BUCKETS.filter((lag) => names.some((name) => layers[name][lag]));
   const value = (name, lag) => layers[name][lag]?.value ?? null;
   const text = names.map((name) => lags.map((lag) => { const one = layers[name][lag]; return one ? `${number(one.value)} ± ${number(one.standard_error, 2)}<br>${counted(one.cases)} cases` : ""; }));
-  place.append(panel(`Fidelity of ${useCase}`, metric && el("p", { class: "soft small" }, `${metric}, higher is better, by events of the entity that the layer has not seen`), drawn));
+  place.append(panel(`Fidelity of ${useCase}`, el("p", { class: "soft small" }, "Higher is better; by how many events of the entity the batch layer has not seen."), drawn));
   await chart(drawn, [{ type: "heatmap", x: lags.map((lag) => `lag ${lag}`), y: names, z: names.map((name) => lags.map((lag) => value(name, lag))), text, texttemplate: "%{text}",
     colorscale: [[0, colour("wash")], [1, colour("batch-soft")]], showscale: false, hoverinfo: "skip" }], { height: 90 + 48 * names.length, yaxis: { autorange: "reversed" }, xaxis: { type: "category" } });
 }

@@ -7,13 +7,12 @@ import { counted, el, head, panel, table } from "./dom.js";
 export async function open(place) {
   place.append(...head("Quarantine", "Records that broke a rule, kept as they came. After a fix they are sent again, once."));
   const told = await get("/v1/quarantine");
-  const reasons = Object.entries(told.reasons).sort((one, other) => other[1] - one[1]);
+  const reasons = told.reasons.map(({ reason, records }) => [reason, records]).sort((one, other) => other[1] - one[1]);
   const drawn = el("div", { class: "chart", id: "reasons" });
-  const samples = table([["reason", (row) => row.reason], ["from", (row) => `${row.topic}/${row.partition}/${row.offset}`], ["seen", (row) => row.seen_at?.slice(0, 19) ?? ""],
-    ["record", (row) => el("pre", {}, row.record)]], told.samples, "Samples");
-  place.append(panel(`${counted(told.records)} records`, reasons.length ? drawn : el("p", { class: "soft" }, "Nothing was refused.")),
-    panel("Samples", samples), panel("Send again", el("p", {}, "A fix is a Spark SQL expression; both run where Spark is:"),
-      el("pre", {}, "lambda-arch quarantine fix --reason bad_time --set \"event_time = concat(event_time, 'Z')\"\nlambda-arch quarantine replay")));
+  const samples = table([["reason", (row) => row.reason], ["from", (row) => row.coordinates], ["seen", (row) => row.seen_at.slice(0, 19)],
+    ["record", (row) => el("pre", {}, row.value)]], told.samples, "Samples");
+  place.append(panel(`${counted(told.held)} records in the topic, the newest ${counted(told.looked_at)} by reason`, reasons.length ? drawn : el("p", { class: "soft" }, "Nothing was refused.")),
+    panel("Samples", samples), panel("Send again", el("p", {}, "Where Spark is, after a fix:"), el("pre", {}, told.reasons.map(({ replay }) => replay).join("\n") || "lambda-arch quarantine replay")));
   if (reasons.length) {
     await chart(drawn, [{ x: reasons.map(([, count]) => count), y: reasons.map(([reason]) => reason), type: "bar", orientation: "h", marker: { color: colour("bad") } }],
       { height: 80 + 30 * reasons.length, yaxis: { autorange: "reversed" } });
