@@ -122,6 +122,25 @@ def test_a_viewer_is_looked_up_by_the_keyboard_alone(base: str, chromium: Browse
     page.close()
 
 
+def test_a_viewer_nobody_knows_is_told_what_is_popular_and_why(base: str, chromium: Browser) -> None:
+    watched = Watched(chromium.new_page(), base)
+    page = watched.open("viewer/nobody%2Fat all")
+    page.click("text=Why these?")
+    page.wait_for_selector("text=Nobody knows this viewer yet")
+    assert "fallback" in page.inner_text("#answers")
+    assert watched.complaints == []
+    page.close()
+
+
+def test_a_post_is_weighed_word_by_word(base: str, chromium: Browser) -> None:
+    page = Watched(chromium.new_page(), base).open("sentiment/a")
+    page.fill("#text", "good good things, bad <b>things</b>")
+    page.click("text=Weigh it")
+    page.wait_for_selector("#words .good")
+    assert [page.inner_text(f"#words .{kind} >> nth=0").strip() for kind in ("good", "bad")] == ["good", "bad"]
+    page.close()
+
+
 @pytest.mark.usefixtures("scorer")
 def test_the_living_picture_tells_of_the_scorer_and_of_the_generation(base: str, chromium: Browser) -> None:
     page = Watched(chromium.new_page(), base).open("now")

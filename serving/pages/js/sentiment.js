@@ -11,6 +11,7 @@ export async function open(place, [id]) {
   const talked = el("div", { id: "trending" });
   place.append(...head("Sentiment", "What the audience feels about a title, and where that is headed."), asked);
   if (id) await feeling(place, id);
+  if (id) place.append(weighed(id));
   place.append(panel("Talked about more or less than usual", talked));
   await trending(talked);
 }
@@ -37,6 +38,27 @@ async function series(place, { value, as_of }) {
     ...(ahead ? [{ x: ahead.map(([at]) => at), y: ahead.map(([, told]) => told.share), name: "forecast", mode: "lines+markers", line: { color: colour("speed"), dash: "dot" },
       error_y: { type: "data", symmetric: false, array: ahead.map(([, told]) => told.high - told.share), arrayminus: ahead.map(([, told]) => told.share - told.low) } }] : []),
   ], { height: 300, yaxis: { range: [0, 1], tickformat: ".0%" }, yaxis2: { overlaying: "y", side: "right", showgrid: false, rangemode: "tozero", automargin: true, title: { text: "posts a day" }, nticks: 5, tickformat: "d" }, margin: { l: 48, r: 48, t: 12, b: 40 } });
+}
+
+// A text as the model reads it: each word it knows, coloured by which way it pulls.
+function weighed(id) {
+  const text = el("textarea", { id: "text", rows: "2", cols: "60", maxlength: "2000", required: true }), said = el("p", { class: "words", id: "words", "aria-live": "polite" });
+  const asked = async (event) => {
+    event.preventDefault();
+    try {
+      const { words } = await get(`${title(id, "explain")}?text=${encodeURIComponent(text.value)}`);
+      said.replaceChildren(...(words?.text ?? []).map(word));
+    } catch (error) {
+      said.replaceChildren(note(error.message, true));
+    }
+  };
+  return panel("What a post's words say", el("form", { onsubmit: asked }, field("A post", text), el("button", {}, "Weigh it")), said);
+}
+
+function word({ word: token, weights }) {
+  const pull = weights.positive ?? 0, shown = el("span", { title: Object.entries(weights).map(([name, weight]) => `${name} ${number(weight, 2)}`).join(", ") }, `${token} `);
+  if (pull) shown.className = pull > 0 ? "good" : "bad";
+  return shown;
 }
 
 async function trending(place) {

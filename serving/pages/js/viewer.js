@@ -101,9 +101,20 @@ function because(id) {
 
 async function explained(place, id) {
   try {
-    const why = await get(user(id, "explain"));
-    place.append(el("pre", {}, JSON.stringify(why, null, 2)));
+    const { made_of: parts, names } = await get(user(id, "explain"));
+    place.append(el("div", { class: "grid wide" }, parts.recommend && reasons(parts.recommend, names), parts.churn && pushes(parts.churn), parts.segment && distances(parts.segment)));
+    if (!place.querySelector("table")) place.append(el("p", { class: "soft" }, "Nobody knows this viewer yet: what is given is what is popular."));
   } catch (error) {
     place.append(note(error.message, true));
   }
 }
+
+const reasons = ({ history, titles }, names) => el("div", {}, el("h3", { class: "small" }, `Of ${counted(history)} titles watched, these brought each title up`),
+  table([["title", (row) => row.name ?? row.title_id], ["because of", (row) => row.because.map((one) => one.name ?? names[one.title_id] ?? one.title_id).join(", ")]], titles, "Why these titles"));
+
+const pushes = ({ log_odds, reasons: found }) => el("div", {}, el("h3", { class: "small" }, `What pushes towards cancelling, and away (log-odds ${number(log_odds)})`),
+  table([["feature", (row) => row.feature], ["adds", (row) => el("span", { class: row.contribution > 0 ? "bad" : "good" }, number(row.contribution, 2)), "n"],
+    ["against the usual", (row) => number(row.against_usual, 2), "n"]], found.slice(0, SHOWN), "What adds to churn"));
+
+const distances = ({ distances: found }) => el("div", {}, el("h3", { class: "small" }, "How far from each segment"),
+  table([["segment", (row) => row.name], ["distance", (row) => number(row.distance), "n"]], found, "Distances"));
