@@ -144,7 +144,7 @@ def test_a_post_is_weighed_word_by_word(base: str, chromium: Browser) -> None:
 @pytest.mark.usefixtures("scorer")
 def test_the_living_picture_tells_of_the_scorer_and_of_the_generation(base: str, chromium: Browser) -> None:
     page = Watched(chromium.new_page(), base).open("now")
-    page.wait_for_function("document.querySelector('#kafka-1')?.textContent")
+    page.wait_for_selector("#kafka-1:has-text('events/s')")
     told = {name: page.text_content(f"#{name}") for name in ("kafka-1", "kafka-2", "speed-1", "lake-1", "store-1")}
     assert told == {
         "kafka-1": "12.5 events/s", "kafka-2": "lag 7", "speed-1": "1 scorer", "lake-1": "generation 2",
