@@ -210,7 +210,7 @@ def presented(use_case: UseCase, value: dict[str, Any], models: Models) -> dict[
     if use_case != "recommend":
         return _ABSENT[use_case] | value
     scored = zip_longest(value["titles"], value["scores"][: len(value["titles"])])
-    items = [{**named(title, models), "score": score} for title, score in scored]
+    items = [{"title_id": title, "name": models.name(title), "score": score} for title, score in scored]
     rest = {key: part for key, part in value.items() if key not in ("titles", "scores")}
     return {**rest, "items": items, "next": _next(value.get("next"), models)}
 
