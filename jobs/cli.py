@@ -18,6 +18,7 @@ from rich.table import Table
 
 from jobs.backfill import backfill
 from jobs.decisions import app as decisions
+from jobs.explain import explain
 from jobs.export import export
 from jobs.fidelity import PlotError, fidelity
 from jobs.generate import generate
@@ -28,6 +29,7 @@ from jobs.nights import NightError
 from jobs.predict import predict
 from jobs.produce_events import produce_events
 from jobs.quarantine import app as quarantine
+from jobs.recommend import recommend
 from jobs.rehydrate import rehydrate
 from jobs.replay import replay
 from jobs.report import registry_app, report
@@ -176,6 +178,8 @@ app.command("status")(status)
 app.command("doctor")(doctor)
 app.command("clean")(clean)
 app.command("predict")(predict)
+app.command("recommend")(recommend)
+app.command("explain")(explain)
 app.command("ingest")(ingest_files)
 app.command("night")(night)
 app.command("backfill")(backfill)

@@ -5,5 +5,7 @@ In reading order: `server` (who runs it), `app` (what it is made of), `access` (
 chain), `stored` (bytes -> records), `values` (what a value looks like), `current` (the generation in memory), `words`
 (decisions in words), `intake` (records that are handed in) and `outbox` (their way into Kafka), `rejected` (what the
 gate refused), `replies`, `conditional` and `problems` (what goes out), `entries` and `decision_log` (what is kept of
-it), `decision_topic` and `replaying` (decided again), `metrics`, `console`.
+it), `decision_topic` and `replaying` (decided again), `metrics`, `console`. Lists: `recommending` (who asks
+for one), `person` (what is known of a viewer), `listing` (a list under `rules`), `similar`; reasons: `explaining`,
+`explained` (as types); `caching` (what need not be sent twice), `questions` (lists and reasons without HTTP).
 """

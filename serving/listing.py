@@ -58,8 +58,7 @@ def listing(shelf: Shelf, asked: Terms, offer: Offer, seen: Iterable[str], now: 
     """The list that a request gets, never empty while there is a title that may be shown; `now` in microseconds."""
     rules = removals(shelf, asked, seen, now)
     forbidden = hidden(shelf, rules)
-    chooses = asked.diversity > 0 or asked.placement.repeats is not None
-    need = max(asked.wish.depth, POOL) if chooses else asked.wish.depth
+    need = _need(asked)
     weights = shelf.weights(asked.name, asked.placement)
     picked = pool(shelf, offer, forbidden, weights, need, whole=not asked.wish.seen)
     steps = arranged(shelf, asked, picked, forbidden)
@@ -68,6 +67,13 @@ def listing(shelf: Shelf, asked: Terms, offer: Offer, seen: Iterable[str], now: 
     shown = [known.get(row, Picked(row, None, PINNED)) for row in last[asked.wish.offset : asked.wish.depth]]
     best = _without_rules(shelf, offer, need) if asked.wish.explain else []
     return Listing(shown, steps, rules, best)
+
+
+def _need(asked: Terms) -> int:
+    """How many titles the list is made of: more than are shown where some are moved, so that pages are of one list."""
+    chooses = asked.diversity > 0 or asked.placement.repeats is not None
+    lowest = max((pin.at for pin in asked.placement.pin), default=0) + len(asked.placement.pin)
+    return max(asked.wish.depth, lowest, POOL if chooses else 0)
 
 
 def pool(shelf: Shelf, offer: Offer, forbidden: Flags, weights: Floats, need: int, whole: bool = True) -> list[Picked]:

@@ -63,4 +63,6 @@ class Direct:
 
 
 def _may_be_plain(scope: Scope) -> bool:
-    return scope["type"] == "http" and scope["method"] == "GET" and not scope["query_string"]
+    if scope["type"] != "http" or scope["method"] != "GET" or scope["query_string"]:
+        return False
+    return all(name != b"if-none-match" for name, _ in scope["headers"])

@@ -50,7 +50,7 @@ async def _wish(wanted: Annotated[Wanted, Query()]) -> Wish:
     return wanted.wish()
 
 
-def _wish_like(wanted: Annotated[WantedLike, Query()]) -> Wish:
+async def _wish_like(wanted: Annotated[WantedLike, Query()]) -> Wish:
     return wanted.wish()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 from served import served, wait_for
 from store_server import StoreServer
+from typer.testing import CliRunner, Result
 
+from jobs.cli import app as console
 from lambda_arch.clock import DAY, HOUR
 from lambda_arch.config import Config, ConfigError, load_config
 from lambda_arch.fidelity import FidelityTable, Measure
@@ -370,7 +373,9 @@ def test_of_a_title_without_factors_content_tells_and_of_one_unknown_what_is_pop
     assert [item["title_id"] for item in popular["items"]] == ["t000", "t001"]
 
 
-@pytest.mark.parametrize("path", ["/v1/titles/t010/similar", "/v1/users/viewer/recommendations?n=5"])
+@pytest.mark.parametrize(
+    "path", ["/v1/titles/t010/similar", "/v1/users/viewer/recommendations", "/v1/users/viewer/recommendations?n=5"]
+)
 def test_what_the_caller_still_has_is_not_sent_again(client: httpx.Client, path: str) -> None:
     first = client.get(path)
     again = client.get(path, headers={"If-None-Match": f'"other", {first.headers["etag"]}'})
@@ -434,3 +439,34 @@ def test_rules_are_read_again_when_they_change_and_a_broken_file_leaves_the_good
 def test_rules_that_are_broken_to_begin_with_are_refused(config: Config, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"serving\.rules"):
         create_app(under(config, tmp_path / "none.yaml"))
+
+
+def ask_console(config: Config, rules: Path, *arguments: str) -> Result:
+    environment = {
+        "LAMBDA_ARCH__STORE__URL": config.store.url, "LAMBDA_ARCH__CLOCK": "event", "COLUMNS": "200",
+        "LAMBDA_ARCH__SERVING__RULES": str(rules),
+    }  # fmt: skip
+    return CliRunner().invoke(console, list(arguments), env=environment)
+
+
+def test_the_console_gives_what_the_api_gives(client: httpx.Client, config: Config, rules: Path) -> None:
+    asked_for = ["--genre", "western", "--n", "3", "--placement", "kids", "--explain"]
+    viewer = json.loads(ask_console(config, rules, "recommend", "viewer", *asked_for, "--json").stdout)
+    assert viewer == ok(client, "/v1/users/viewer/recommendations?genre=western&n=3&placement=kids&explain=true")
+    somebody = ask_console(config, rules, "recommend", "--session", "t010", "--session", "t020", "--json")
+    assert json.loads(somebody.stdout) == session(client, titles=["t010", "t020"])
+    explained = ask_console(config, rules, "explain", "user", "viewer", "--json")
+    assert json.loads(explained.stdout) == ok(client, "/v1/users/viewer/explain")
+
+
+def test_the_console_shows_reasons_and_names_mistakes(config: Config, rules: Path) -> None:
+    shown = ask_console(config, rules, "recommend", "newcomer", "--exclude", "t002", "--explain").stdout
+    for text in ("speed", "t003 T003 (", "asked: exclude: removes 1", "only layer"):
+        assert text in shown
+    about = ask_console(config, rules, "explain", "user", "viewer").stdout
+    for text in ("recommend: batch: its measured nDCG", "because of", "segment 1 many: distance"):
+        assert text in about
+    assert "words that are positive: good" in ask_console(config, rules, "explain", "title", "t001").stdout
+    assert ask_console(config, rules, "recommend").exit_code == 2
+    wrong = ask_console(config, rules, "recommend", "viewer", "--placement", "nowhere").exception
+    assert isinstance(wrong, ConfigError)
