@@ -11,6 +11,7 @@ import msgspec
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from batch.audience import publish_lists
 from batch.conform import conform_bronze
 from batch.customers.usefulness import FeatureRow, feature_rows
 from batch.feelings.sentiment import POST_TILES, post_tiles, title_tiles
@@ -35,7 +36,7 @@ from batch.training import Selected, everything, select, trained, unjudged
 from lambda_arch.clock import parse_rfc3339, rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable
-from lambda_arch.generations import generation_number, retire
+from lambda_arch.generations import forget_silent, generation_number, retire
 from lambda_arch.keys import Generations
 from lambda_arch.lake import BACKTESTS, GENERATIONS, PREDICTIONS, TABLES, Lake
 from lambda_arch.lease import Lease, night_lease
@@ -55,7 +56,7 @@ class NightReport(msgspec.Struct, frozen=True):
 
     `models` are those in service, `trained_in` the generations in which they were trained; `reasons` says why a use
     case can have no model, `features` what each is good for in its model, and its drift; `warnings` what the night did
-    without.
+    without; `pieces` of how many keys its lists of users are.
     """
 
     generation: int
@@ -75,6 +76,7 @@ class NightReport(msgspec.Struct, frozen=True):
     data: dict[str, Source] = {}
     settings: dict[str, Any] = {}
     warnings: tuple[str, ...] = ()
+    pieces: int = 0
 
 
 def run_night(
@@ -124,13 +126,12 @@ def _night(
     with stages("publish"):
         lake.replace_where(prediction_rows(number, scored), PREDICTIONS, f"generation = {number}")
         lake.replace_where(backtest_rows(lake.spark, judged), BACKTESTS, f"generation = {number}")
-        if not lake_only:
-            _publish(store, config, tonight, scored)
+        pieces = 0 if lake_only else _publish(store, config, tonight, scored)
     changed = not lake_only and pointer.current != number
     report = _report(
         tonight, selected, stages.seconds,
         published=changed, users=users, titles=titles, verdicts=verdicts, evidence=judged.evidence, data=data,
-        warnings=(incumbent.fault,) if incumbent and incumbent.fault else (),
+        pieces=pieces, warnings=(incumbent.fault,) if incumbent and incumbent.fault else (),
     )  # fmt: skip
     with stages("flip"):
         lease.check()
@@ -141,6 +142,7 @@ def _night(
     with stages("retire"):
         kept = store.generations()
         retire(store, (kept.current, kept.previous))
+        forget_silent(store)
     return report
 
 
@@ -193,12 +195,15 @@ def _refuse_earlier(pointer: Generations, horizon: int) -> None:
         )
 
 
-def _publish(store: Store, config: Config, tonight: Candidate, scored: DataFrame) -> None:
+def _publish(store: Store, config: Config, tonight: Candidate, scored: DataFrame) -> int:
+    """Write and check all of a generation that readers ask for; answers in how many pieces its lists are."""
     number = tonight.models.generation
     written = write_store(scored, config.store, number, in_service=store.generations().horizon(number) is not None)
     verify(scored, store, number, scored.count(), written)
+    lists = publish_lists(scored, store, config.store, number)
     store.put_models(tonight.models, tonight.fidelity)
     note_trending(store, trending_titles(scored))
+    return len(lists.piece_keys())
 
 
 def _record(lake: Lake, store: Store, tonight: Candidate, report: NightReport) -> None:

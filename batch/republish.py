@@ -6,6 +6,7 @@ import msgspec
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from batch.audience import publish_lists
 from batch.known import known_before
 from batch.pipeline import score
 from batch.publish import trending_titles, verify, write_store
@@ -40,6 +41,7 @@ def republish(lake: Lake, store: Store, config: Config, number: int | None = Non
         scored = score(known, models, config).transform(with_records(lake, found.number)).persist()
         written = write_store(scored, config.store, found.number, in_service=False)
         verify(scored, store, found.number, scored.count(), written)
+        publish_lists(scored, store, config.store, found.number)
         store.put_models(models, found.fidelity())
         note_trending(store, trending_titles(scored))
         store.put_report(found.number, msgspec.json.encode(found.report))

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from jobs.at_risk import at_risk
 from jobs.backfill import backfill
 from jobs.decisions import app as decisions
 from jobs.explain import explain
@@ -35,6 +36,7 @@ from jobs.replay import replay
 from jobs.report import registry_app, report
 from jobs.run_demo import demo
 from jobs.schedule import schedule
+from jobs.segments import app as segments
 from jobs.status import status
 from lambda_arch.config import ConfigError, load_config
 
@@ -180,6 +182,8 @@ app.command("clean")(clean)
 app.command("predict")(predict)
 app.command("recommend")(recommend)
 app.command("explain")(explain)
+app.add_typer(segments, name="segments")
+app.command("at-risk")(at_risk)
 app.command("ingest")(ingest_files)
 app.command("night")(night)
 app.command("backfill")(backfill)

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from lambda_arch.audience import NOTED, SHARDS
 from lambda_arch.clock import rfc3339
-from lambda_arch.keys import Generations, fidelity_key, model_key
+from lambda_arch.keys import Generations, fidelity_key, model_key, said_key, speed_key
 from lambda_arch.store import Store
 
 SCAN = 10_000  # keys looked at in one round trip
@@ -21,6 +22,7 @@ class RollbackError(RuntimeError):
 class _Size(msgspec.Struct):
     users: int
     titles: int
+    pieces: int = 0  # what the release before published has no lists
 
 
 # Made once, here: msgspec 0.22 crashes where two threads are the first to ask for the same type.
@@ -71,7 +73,18 @@ def faults(store: Store, generation: int) -> str | None:
     size = _size.decode(report)
     # A set: a scan may show a key twice.
     found = len({hash(key) for key in _keys(store, str(generation))})
-    return None if found >= size.users + size.titles else f"{found} of {size.users + size.titles} entities are there"
+    if found < size.users + size.titles:
+        return f"{found} of {size.users + size.titles} entities are there"
+    there = pieces_there(store, generation) if size.pieces else 0
+    return None if there >= size.pieces else f"{there} of {size.pieces} pieces of its lists are there"
+
+
+def pieces_there(store: Store, generation: int) -> int:
+    """How many pieces the store has of a generation's lists."""
+    lists, pipe = store.lists(generation), store.redis.pipeline(transaction=False)
+    for key in lists.piece_keys() if lists else ():
+        pipe.exists(key)
+    return sum(pipe.execute())
 
 
 def summaries(store: Store) -> list[dict[str, Any]]:
@@ -103,7 +116,28 @@ def retire(store: Store, keep: Collection[int]) -> int:
             batch = []
     gone = [number for number in store.numbers() if number not in keep]
     batch += [key(number).encode() for number in gone for key in (model_key, fidelity_key)]
+    batch += [key for key in store.redis.scan_iter(match="la:audience:*", count=SCAN) if _number(key) not in keep]
     return dropped + int(store.redis.unlink(*batch) if batch else 0)
+
+
+def forget_silent(store: Store) -> int:
+    """Drop the notes of users whose speed record has lapsed; answers how many."""
+    dropped = 0
+    for key in (said_key(use_case, shard) for use_case in NOTED for shard in range(SHARDS)):
+        users = [user for user, _ in store.redis.zscan_iter(key, count=SCAN)]
+        for start in range(0, len(users), SCAN):
+            some = users[start : start + SCAN]
+            pipe = store.redis.pipeline(transaction=False)
+            for user in some:
+                pipe.exists(speed_key(f"u:{user.decode()}"))
+            lapsed = [user for user, there in zip(some, pipe.execute(), strict=True) if not there]
+            dropped += store.redis.zrem(key, *lapsed) if lapsed else 0
+    return dropped
+
+
+def _number(key: bytes) -> int:
+    """The generation of a key of lists."""
+    return int(key.split(b":")[2])
 
 
 def _keys(store: Store, number: str) -> Iterator[bytes]:

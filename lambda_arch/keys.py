@@ -2,10 +2,11 @@
 
 The public contract; any client may read the records as JSON. `la:{u:ID}:g:N` and `la:{t:ID}:g:N`: what generation N
 says of a user or title; `la:{u:ID}:s`, `la:{t:ID}:s`: what the speed layer says; `la:gen`: the pointer; `la:numbers`:
-the horizon of each generation's number; `la:model:N`, `la:fidelity:N`, `la:report:N`; `la:clock`; `la:night`: the night
-that runs; `la:rescored`: which partitions were scored anew in which epoch; `la:trending`: titles that rise or fall;
-`la:scorer:ID`, `la:query:NAME`: how a scorer, or a query of the speed layer, stands; `la:living`: the keys of those
-that live, by when they told of themselves last.
+the horizon of each generation's number; `la:model:N`, `la:fidelity:N`, `la:report:N`; `la:audience:N` and
+`la:audience:N:LIST:I`: a generation's lists of users, in pieces; `la:said:USE_CASE:K`: users by what the speed layer
+says of them; `la:clock`; `la:night`: the night that runs; `la:rescored`: which partitions were scored anew in which
+epoch; `la:trending`: titles that rise or fall; `la:scorer:ID`, `la:query:NAME`: how a scorer, or a query of the speed
+layer, stands; `la:living`: the keys of those that live, by when they told of themselves last.
 """
 
 from __future__ import annotations
@@ -64,6 +65,21 @@ def fidelity_key(generation: int) -> str:
 def report_key(generation: int) -> str:
     """What the night that made a generation reported."""
     return f"la:report:{generation}"
+
+
+def audience_key(generation: int) -> str:
+    """What lists of users a generation has."""
+    return f"la:audience:{generation}"
+
+
+def piece_key(generation: int, name: str, number: int) -> str:
+    """A piece of one of a generation's lists."""
+    return f"la:audience:{generation}:{name}:{number}"
+
+
+def said_key(use_case: str, shard: int) -> str:
+    """Users by what the speed layer says, a sorted set: of `churn` minus the probability, of `segment` the number."""
+    return f"la:said:{use_case}:{shard}"
 
 
 def scorer_key(scorer: str) -> str:

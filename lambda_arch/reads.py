@@ -84,12 +84,12 @@ class AsyncStore:
 
     async def models(self, generation: int) -> Models | None:
         """A generation's models, or None where they are gone; raises UnknownSchemaError."""
-        stored = await self._whole(model_key(generation))
+        stored = (await self.bulk([("GET", model_key(generation))]))[0]
         return await asyncio.to_thread(decode_in_pieces, stored) if stored else None
 
     async def fidelity(self, generation: int) -> FidelityTable | None:
         """A generation's fidelity table, or None; raises UnknownSchemaError."""
-        stored = await self._whole(fidelity_key(generation))
+        stored = (await self.bulk([("GET", fidelity_key(generation))]))[0]
         return decode_fidelity(stored) if stored else None
 
     async def living(self) -> list[bytes]:
@@ -98,13 +98,13 @@ class AsyncStore:
         told = await self._ask([("GET", key) for key in sorted(keys)]) if keys else []
         return [one for one in _sound(told, self._refused) if one]
 
-    async def _whole(self, key: str) -> bytes | None:
+    async def bulk(self, commands: Sequence[Command]) -> list[Any]:
+        """Answers to commands whose size is nobody's to wait behind, in one round trip of their own connection."""
         try:
-            answers = await self._bulk.ask([("GET", key)])
+            answers = await self._bulk.ask(commands)
         except OSError as error:
             raise self._refused(error) from None
-        stored: bytes | None = _sound(answers, self._refused)[0]
-        return stored
+        return _sound(answers, self._refused)
 
     def _send(self) -> None:
         gathered, self._gathered = self._gathered, []

@@ -13,6 +13,7 @@ import msgspec
 import redis
 from redis.exceptions import RedisClusterException
 
+from lambda_arch.audience import Lists, Piece, decode_lists, notes
 from lambda_arch.clients import FAULTS, client_of, stretch
 from lambda_arch.commits import Commit, CommitResult, StoredEntity, result_of
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
@@ -21,10 +22,12 @@ from lambda_arch.keys import (
     GENERATION_KEY,
     NUMBERS_KEY,
     Generations,
+    audience_key,
     fidelity_key,
     generation_key,
     generations_of,
     model_key,
+    piece_key,
     report_key,
     speed_key,
 )
@@ -113,6 +116,22 @@ class Store:
         pipe.set(fidelity_key(number), msgspec.json.encode(fidelity), ex=self.ttl)
         _executed(pipe)
 
+    def put_pieces(self, generation: int, pieces: Sequence[tuple[str, int, Piece]]) -> None:
+        """Write pieces (list, number, content) of a generation's lists; raises StoreError where the store is full."""
+        pipe = self.redis.pipeline(transaction=False)
+        for name, number, piece in pieces:
+            pipe.set(piece_key(generation, name, number), msgspec.msgpack.encode(piece), ex=self.ttl)
+        _executed(pipe)
+
+    def put_lists(self, lists: Lists) -> None:
+        """Write what lists a generation has."""
+        self.redis.set(audience_key(lists.generation), msgspec.json.encode(lists), ex=self.ttl)
+
+    def lists(self, generation: int) -> Lists | None:
+        """What lists a generation has, or None where that is gone."""
+        stored = self.redis.get(audience_key(generation))
+        return decode_lists(stored) if stored else None
+
     def put_report(self, generation: int, report: bytes) -> None:
         """Write what the night that made a generation reported (JSON)."""
         self.redis.set(report_key(generation), report, ex=self.ttl)
@@ -154,11 +173,17 @@ class Store:
         return [decode(stored) for records in pipe.execute() for stored in records if stored]
 
     def commit(self, commits: Sequence[Commit]) -> list[CommitResult]:
-        """Write entities' states and records in one round trip, each by one compare-and-set."""
+        """Write entities' states and records in one round trip, each by one compare-and-set.
+
+        What is said of users is noted beside it, refused or not: a note says where to look.
+        """
         pipe = self.redis.pipeline(transaction=False)
         for commit in commits:
             self._commit(keys=[speed_key(commit.entity)], args=commit.arguments(self.ttl), client=pipe)
-        return [result_of(commit, *answer) for commit, answer in zip(commits, pipe.execute(), strict=True)]
+        for key, said in notes(record for commit in commits for record in commit.records).items():
+            pipe.zadd(key, said)
+            pipe.expire(key, self.ttl)
+        return [result_of(commit, *answer) for commit, answer in zip(commits, pipe.execute(), strict=False)]
 
     def advance_clock(self, event_time: int) -> None:
         """Note the newest event time seen; never goes back."""
@@ -190,7 +215,7 @@ class Store:
 def _executed(pipe: Any) -> None:
     try:
         pipe.execute()
-    except redis.ResponseError as error:
+    except FAULTS as error:
         raise StoreError(refused(error)) from None
 
 

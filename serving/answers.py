@@ -141,6 +141,10 @@ class Answers:
         loaded = await self._current.of(generations.current)
         return loaded.models or _NOTHING, self.now(clock, generations)
 
+    def models(self) -> Models:
+        """The models in memory; an empty generation 0 where there are none."""
+        return self._current.loaded.models or Models(generation=0, horizon=0)
+
     async def unready(self) -> list[str]:
         """Why answers cannot be given yet, with remedies; empty when they can. Raises StoreError."""
         generations, _ = await self._store.pointer()

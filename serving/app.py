@@ -13,9 +13,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from lambda_arch.config import Config
+from lambda_arch.list_reads import ListReads
 from lambda_arch.reads import AsyncStore
 from serving.access.secured import secured
 from serving.answers import Answers
+from serving.audience import Audience
 from serving.decision_log import DecisionLog
 from serving.desk import Desk
 from serving.explaining import Explainer
@@ -26,12 +28,15 @@ from serving.problems import with_problems
 from serving.pulse import Pulse
 from serving.recommending import Recommender
 from serving.routes.administration import Administration, administration
+from serving.routes.churn import churn
 from serving.routes.direct import Direct
 from serving.routes.documentation import documentation
 from serving.routes.events import events
 from serving.routes.live import live
 from serving.routes.operations import operations
 from serving.routes.pages import pages
+from serving.routes.predictions import predictions
+from serving.routes.segments import segments
 from serving.routes.sessions import sessions
 from serving.routes.titles import titles
 from serving.routes.users import users
@@ -60,12 +65,26 @@ def create_app(config: Config) -> FastAPI:
     # The stock documentation pages load their scripts from elsewhere.
     app = FastAPI(title="Audience predictions", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.desk, app.state.pulse = desk, Pulse(store, desk.answers, desk.metrics)
+    app.state.audience = Audience(answers, ListReads(store))
     app.add_middleware(Direct, desk=desk)
     app.state.administration = operator
     app.state.intake = Intake(outbox, config, desk.metrics)
     secured(app, config.serving.access)
     app.add_middleware(Timed, metrics=desk.metrics)
     with_problems(app)
-    for router in (users, sessions, titles, events, administration, documentation, live, operations, pages):
+    for router in (
+        users,
+        sessions,
+        titles,
+        segments,
+        churn,
+        predictions,
+        events,
+        administration,
+        documentation,
+        live,
+        operations,
+        pages,
+    ):
         app.include_router(router)
     return app

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request, Response
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from lambda_arch.records import UseCase
 from serving.answers import Answer, Answers, View
@@ -68,6 +69,13 @@ async def _desk(request: Request) -> Desk:
     return desk
 
 
+class AnyText(PathConvertor):
+    """What stands for an id in an address: a slash is part of it, and so is a line's end."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("path", AnyText())
 # An id may hold any character, a slash too: hence `:path` in the addresses.
 Id = Annotated[str, Path(min_length=1, max_length=128)]
 AtDesk = Annotated[Desk, Depends(_desk)]

@@ -34,6 +34,11 @@ def documented(statuses: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": text, "content": content} for status, text in statuses.items()}
 
 
+def absent(text: str) -> dict[str, Any]:
+    """A problem of one kind, for OpenAPI."""
+    return documented({404: text})[404]
+
+
 DOCUMENTED = documented({422: "A parameter is out of bounds", 503: "The store does not answer"})
 
 
@@ -52,6 +57,11 @@ def problem(
     """The problem document of a status; `extra` are members of its own (RFC 9457, 3.2)."""
     content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail).model_dump()
     return JSONResponse({**content, **(extra or {})}, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def fault(name: str, message: str) -> RequestValidationError:
+    """What is wrong with a parameter, where its type cannot tell: a 422 as if it could."""
+    return RequestValidationError([{"loc": ("query", name), "msg": message}])
 
 
 async def _store_away(request: Request, error: Exception) -> JSONResponse:

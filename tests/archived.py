@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from speed_stack import events, posts
 
+from batch.audience import publish_lists
 from batch.known import known_before
 from batch.pipeline import score
 from batch.publish import prediction_rows, write_store
@@ -73,6 +74,7 @@ def publish(lake: Lake, config: Config, store: Store, models: Models) -> None:
     )
     lake.append(lake.spark.createDataFrame([row], GENERATIONS.schema), GENERATIONS)
     write_store(scored, config.store, number, in_service=False)
+    publish_lists(scored, store, config.store, number)
     store.put_models(models, table)
     store.put_report(number, told)
     store.reserve(number, models.horizon)

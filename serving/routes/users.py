@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
+from msgspec import structs
 
 from lambda_arch.records import USER_USE_CASES
 from serving.caching import ASK_AGAIN, UNCHANGED, IfNoneMatch, sent_once
+from serving.cutoffs import AtCutoff
 from serving.desk import AtDesk, Id
 from serving.explained import UserExplanation
 from serving.problems import DOCUMENTED
@@ -32,9 +34,14 @@ async def segment(user_id: Id, desk: AtDesk) -> Response:
 
 
 @users.get("/{user_id:path}/churn", response_model=ChurnReply)
-async def churn(user_id: Id, desk: AtDesk) -> Response:
-    """How likely this viewer is to cancel."""
-    return await desk.reply("churn", f"u:{user_id}")
+async def churn(user_id: Id, desk: AtDesk, calls: AtCutoff) -> Response:
+    """How likely this viewer is to cancel, and whether to call: from the cutoff given, or that of the least cost."""
+    answer = await desk.answer("churn", f"u:{user_id}")
+    cutoff, probability = calls.given(desk.answers.models().churn), answer.value["probability"]
+    if cutoff is not None and probability is not None:
+        value = {**answer.value, "cutoff": cutoff, "at_risk": probability >= cutoff}
+        answer = structs.replace(answer, value=value)
+    return sent(told(answer))
 
 
 @users.get("/{user_id:path}/layers")

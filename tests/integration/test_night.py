@@ -34,6 +34,7 @@ from pyspark.sql import functions as F
 from batch.judgement.gate import RefusedError
 from batch.pipeline import NightReport, run_night
 from batch.training import early
+from lambda_arch.audience import decode_piece
 from lambda_arch.clock import DAY, rfc3339
 from lambda_arch.config import Config, load_config
 from lambda_arch.fidelity import FidelityTable, Measure, decode_fidelity
@@ -209,6 +210,24 @@ def test_a_record_says_where_it_came_from_and_how_much_it_has_seen(place: Place,
                 assert record.evidence == place.profile(entity[2:], 1).lifetime.events()
             else:
                 assert record.evidence == 5
+
+
+def test_everybody_with_a_segment_is_on_its_list_and_everybody_with_a_risk_on_that_of_churn(
+    place: Place, first: Night
+) -> None:
+    lists, expected = place.store.lists(1), dict[str, set[str]]()
+    assert lists is not None
+    for entity, said in first.content.records.items():
+        for record in said:
+            if record.use_case in ("segment", "churn"):
+                name = f"segment:{record.value['segment']}" if record.use_case == "segment" else "churn"
+                expected.setdefault(name, set()).add(entity[2:])
+    pieces = {name: decode_piece(place.store.redis.get(f"la:audience:1:{name}:0")) for name in expected}
+    assert {name: set(piece.users) for name, piece in pieces.items()} == expected
+    assert {name: listed.members for name, listed in lists.lists.items()} == {
+        name: len(users) for name, users in expected.items()
+    }
+    assert first.report.pieces == len(expected) > 2
 
 
 def test_the_report_agrees_with_the_data(place: Place, first: Night) -> None:

@@ -42,7 +42,7 @@ def lost(lake: Lake, config: Config, store_url: str, small_models: Models) -> It
 
 def of_generation(store: Store) -> dict[bytes, Any]:
     """Everything in the store but what the speed layer wrote, byte for byte."""
-    keys = [key for key in store.redis.keys("la:*") if not key.endswith(b":s")]
+    keys = [key for key in store.redis.keys("la:*") if not key.endswith(b":s") and b":said:" not in key]
     return {key: store.redis.hgetall(key) if store.redis.type(key) == b"hash" else store.redis.get(key) for key in keys}
 
 

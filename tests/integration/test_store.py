@@ -16,11 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lambda_arch.audience import Listed, Lists, Piece, shard_of
 from lambda_arch.clock import rfc3339
 from lambda_arch.commits import Commit, CommitResult
 from lambda_arch.fidelity import FidelityTable, Measure
-from lambda_arch.generations import RollbackError, generation_number, retire, roll_back
-from lambda_arch.keys import GENERATION_KEY, NUMBERS_KEY, Generations, generation_key, speed_key
+from lambda_arch.generations import RollbackError, forget_silent, generation_number, retire, roll_back
+from lambda_arch.keys import GENERATION_KEY, NUMBERS_KEY, Generations, generation_key, said_key, speed_key
 from lambda_arch.lease import NightRunsError, night_lease
 from lambda_arch.model_bytes import decode_in_pieces, decode_models, encode_models
 from lambda_arch.models import Models
@@ -202,11 +203,13 @@ def pointerless(store: Store) -> Iterator[Store]:
 
 
 def published(store: Store, number: int, horizon: int, entities: list[str], models: Models) -> None:
-    """A whole generation of some users."""
+    """A whole generation of some users, with a list of them in two pieces."""
     store.reserve(number, horizon)
     store.publish(number, [(entity, {"profile": b"p"}) for entity in entities])
     store.put_models(msgspec.structs.replace(models, generation=number), FidelityTable(number, {}))
-    store.put_report(number, msgspec.json.encode({"users": len(entities), "titles": 0}))
+    store.put_pieces(number, [("churn", piece, Piece(["a"], [0.5])) for piece in (0, 1)])
+    store.put_lists(Lists(number, {"churn": Listed(2, 2, [0.5, 0.5])}))
+    store.put_report(number, msgspec.json.encode({"users": len(entities), "titles": 0, "pieces": 2}))
     store.flip(number, horizon)
 
 
@@ -229,8 +232,13 @@ def test_a_rollback_makes_the_previous_current_and_remembers_what_was_withdrawn(
 
 @pytest.mark.parametrize(
     ("gone", "told"),
-    [("la:model:1", "its models are gone"), ("la:{ENTITY}:g:1", "1 of 2 entities are there")],
-    ids=["a generation without its models", "a generation that lost an entity"],
+    [
+        ("la:model:1", "its models are gone"),
+        ("la:{ENTITY}:g:1", "1 of 2 entities are there"),
+        ("la:audience:1:churn:1", "1 of 2 pieces of its lists are there"),
+        ("la:audience:1", "0 of 2 pieces of its lists are there"),
+    ],
+    ids=["without its models", "that lost an entity", "that lost a piece of a list", "without its lists"],
 )
 def test_there_is_no_rollback_to_half_a_generation(
     pointerless: Store, small_models: Models, entity: str, gone: str, told: str
@@ -256,11 +264,34 @@ def test_only_what_is_in_service_or_kept_for_the_way_back_stays(store: Store, en
     odd = "u:with:colons}:g:3"
     for number in (1, 2, 3):
         store.publish(number, [(entity, {"profile": b"p"}), (odd, {"profile": b"p"})])
+        store.put_pieces(number, [("segment:0", 0, Piece(["a"]))])
+        store.put_lists(Lists(number))
     commit(store, entity, 0, record(entity))
-    assert retire(store, (2, 3)) >= 2
+    assert retire(store, (2, 3)) >= 4
+    lists = ("la:audience:{}", "la:audience:{}:segment:0:0")
+    assert [[store.redis.exists(key.format(number)) for key in lists] for number in (1, 2)] == [[0, 0], [1, 1]]
     for name in (entity, odd):
         assert [bool(store.entity(name, number)) for number in (1, 2, 3)] == [False, True, True]
     assert store.says(entity, "churn")
+
+
+def test_what_is_said_of_a_user_is_noted_and_the_note_follows_what_is_said(store: Store, entity: str) -> None:
+    key, segments = (said_key(use_case, shard_of(entity)) for use_case in ("churn", "segment"))
+    for version, (probability, segment) in enumerate([(0.25, 0), (0.75, 4)]):
+        churn = record(entity, value={"probability": probability}, evidence=version)
+        commit(store, entity, version, churn, record(entity, use_case="segment", value={"segment": segment}))
+        noted = [store.redis.zscore(name, entity[2:]) for name in (key, segments)]
+        assert noted == [-probability, segment]
+        assert 0 < store.redis.ttl(key) <= TTL_DAYS * 86400
+    store.redis.delete(speed_key(entity))
+    assert forget_silent(store) >= 2
+    assert store.redis.zscore(key, entity[2:]) is None
+
+
+def test_a_user_who_has_a_speed_record_stays_noted(store: Store, entity: str) -> None:
+    commit(store, entity, 0, record(entity, value={"probability": 0.5}))
+    forget_silent(store)
+    assert store.redis.zscore(said_key("churn", shard_of(entity)), entity[2:]) == -0.5
 
 
 def test_the_second_night_is_told_who_runs_and_stops(store: Store) -> None:
