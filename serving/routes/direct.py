@@ -14,6 +14,7 @@ from fastapi import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lambda_arch.store import StoreError
+from serving.cutoffs import Calls
 from serving.desk import Desk
 from serving.routes.titles import sentiment
 from serving.routes.users import churn, recommendations, segment
@@ -24,7 +25,7 @@ Ask = Callable[[str, Desk], Awaitable[Response]]
 _QUESTIONS: dict[tuple[str, str], tuple[str, Ask]] = {
     ("users", "recommendations"): ("/v1/users/{user_id}/recommendations", partial(recommendations, wish=PLAIN)),
     ("users", "segment"): ("/v1/users/{user_id}/segment", segment),
-    ("users", "churn"): ("/v1/users/{user_id}/churn", churn),
+    ("users", "churn"): ("/v1/users/{user_id}/churn", partial(churn, calls=Calls())),
     ("titles", "sentiment"): ("/v1/titles/{title_id}/sentiment", sentiment),
 }
 _PLAIN = re.compile(r"/v1/(users|titles)/(.{1,128})/(recommendations|segment|churn|sentiment)")
