@@ -31,7 +31,7 @@ quality: setup ## Quality on real data beside others' on the same; writes var/qu
 	@$(BIN)/python -m benchmarks.quality $(NAMES)
 
 bench: setup ## Speed and size beside the usual way; writes var/bench.json
-	@$(BIN)/python -m benchmarks.bench $(NAMES)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.bench $(NAMES)
 
 up: setup ## Start servers and jobs
 	@$(BIN)/lambda-arch up

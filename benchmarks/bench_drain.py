@@ -1,8 +1,9 @@
 """A backlog of a million views drained by the speed layer's own processes: gate and two scorers, broker and store.
 
 From the first write to the store until every gated record is committed and the states' counts are what was sent; the
-start of the processes is left out. Users and titles are drawn alike often, so that hardly any comes twice in a batch,
-and hardly any solve can be shared. From one scorer to two without the gate: what waits is gated already.
+start of the processes is left out. Users and titles are drawn alike often: a solve is shared only by those of a user's
+events that a scorer takes together, as many as wait and its settings allow. From one scorer to two without the gate:
+what waits is gated already.
 """
 
 from __future__ import annotations

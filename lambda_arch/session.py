@@ -66,6 +66,8 @@ def settings(config: Config) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         # A bad value must become null and a reason in quarantine; with ANSI on it would stop the query.
         "spark.sql.ansi.enabled": "false",
+        # Java compiles no method of more bytes: one that a few more rules make longer would take twice the time.
+        "spark.sql.codegen.hugeMethodLimit": "8000",
         "spark.sql.shuffle.partitions": str(config.spark.shuffle_partitions),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
