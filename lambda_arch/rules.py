@@ -1,9 +1,10 @@
 """Raw records -> valid, typed events and posts, or a reason: the contract as Column expressions.
 
-The same expressions run in real-time mode, in micro-batches, over the lake and over files. Fields are read as
-JSON text and then typed, so that a wrong type is a reason and never a stop. JSON scalars are accepted where text
-is wanted; text that begins with `{` or `[` is taken for an object or list (bad_type). "Ahead of the clock" is
-measured against the record's `timestamp` (when it was received), so that a replay gives the same verdict.
+The same expressions run in real-time mode, in micro-batches, over the lake and over files. A record whose fields are
+not all of the types they should have is read again as JSON text, so that a wrong type is a reason and never a stop.
+JSON scalars are accepted where text is wanted, and text where a number or an object is; text that begins with `{` or
+`[` is taken for an object or list (bad_type). "Ahead of the clock" is measured against the record's `timestamp` (when
+it was received), so that a replay gives the same verdict.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from lambda_arch.posts import UNASSIGNED
 from lambda_arch.schemas import Transform
 
 _CORRUPT = "corrupt"
+_TYPES: dict[str, T.DataType] = {"value": T.DoubleType(), "properties": T.MapType(T.StringType(), T.StringType())}
 
 
 def checked_events(settings: Events) -> Transform:
@@ -28,8 +30,8 @@ def checked_events(settings: Events) -> Transform:
     typed = {
         **{name: _text(name) for name in ("event_id", "event_type", "user_id", "title_id")},
         "event_time": _time(),
-        "value": _number(),
-        "properties": F.from_json(_text("properties"), "map<string,string>"),
+        "value": _typed("value", _number()),
+        "properties": _typed("properties", F.from_json(_as_text("properties"), "map<string,string>")),
     }
     own = [F.when(~F.coalesce(F.expr(rule.unless), F.lit(False)), F.lit(rule.reason)) for rule in settings.rules]
     return _checked(EVENT_FIELDS, typed, [*_faults(EVENT_RULES, settings), *own], settings)
@@ -43,20 +45,33 @@ def checked_posts(settings: Events) -> Transform:
 
 
 def _checked(fields: Sequence[str], typed: dict[str, Column], faults: list[Column], settings: Events) -> Transform:
-    schema = T.StructType([T.StructField(name, T.StringType()) for name in (*fields, _CORRUPT)])
-    options = {"columnNameOfCorruptRecord": _CORRUPT}
-
     def checked(raw: DataFrame) -> DataFrame:
-        bytes_ = raw.withColumn("fields", F.from_json(F.col("value").cast("string"), schema, options))
         reason = F.coalesce(*_record_faults(settings), *faults)
-        return bytes_.withColumnRenamed("value", "record").withColumns(typed).withColumn("reason", reason)
+        read = raw.withColumns(_read(fields)).withColumnRenamed("value", "record")
+        return read.withColumns(typed).withColumn("reason", reason)
 
     return checked
 
 
+def _read(fields: Sequence[str]) -> dict[str, Column]:
+    """The `fields` by their types; and all of them as `texts` where that cannot be, else null.
+
+    Reading an object as text and that again takes as long as all else: few records need it. Both are of one
+    projection, in which Spark reads each once.
+    """
+    record, options = F.col("value").cast("string"), {"columnNameOfCorruptRecord": _CORRUPT}
+    typed = F.from_json(record, _schema(fields, _TYPES), options)
+    texts = F.from_json(record, _schema(fields, {}), options)
+    return {"fields": typed, "texts": F.when(typed[_CORRUPT].isNotNull(), texts)}
+
+
+def _schema(fields: Sequence[str], types: dict[str, T.DataType]) -> T.StructType:
+    return T.StructType([T.StructField(name, types.get(name, T.StringType())) for name in (*fields, _CORRUPT)])
+
+
 def _record_faults(settings: Events) -> list[Column]:
     text = F.col("record").cast("string")
-    is_object = text.rlike(r"\A[ \t\r\n]*\{") & _text(_CORRUPT).isNull() & F.is_valid_utf8(text)
+    is_object = text.rlike(r"\A[ \t\r\n]*\{") & _as_text(_CORRUPT).isNull() & F.is_valid_utf8(text)
     return [
         F.when(F.octet_length("record") > settings.max_bytes, F.lit(contract.TOO_LARGE)),
         F.when(~F.coalesce(is_object, F.lit(False)), F.lit(contract.NOT_JSON)),
@@ -74,7 +89,9 @@ def _faults(rules: Sequence[contract.Rule], settings: Events) -> list[Column]:
 
 
 def _missing(rule: contract.Rule, _: Events) -> Column:
-    return F.coalesce(_text(rule.field), F.lit("")) == ""
+    if rule.field in _TYPES:
+        return F.col(rule.field).isNull() & _is_blank(_as_text(rule.field))
+    return _is_blank(_text(rule.field))
 
 
 def _unknown(rule: contract.Rule, _: Events) -> Column:
@@ -96,7 +113,8 @@ def _no_time(_: contract.Rule, settings: Events) -> Column:
 
 
 def _no_number(rule: contract.Rule, _: Events) -> Column:
-    return _text(rule.field).isNotNull() & ~_is_number(F.col(rule.field))
+    value = F.col(rule.field)
+    return (value.isNull() & _as_text(rule.field).isNotNull()) | F.isnan(value) | (F.abs(value) == float("inf"))
 
 
 def _outside(rule: contract.Rule, _: Events) -> Column:
@@ -104,7 +122,7 @@ def _outside(rule: contract.Rule, _: Events) -> Column:
 
 
 def _no_map(rule: contract.Rule, _: Events) -> Column:
-    return _text(rule.field).isNotNull() & F.col(rule.field).isNull()
+    return _as_text(rule.field).isNotNull() & F.col(rule.field).isNull()
 
 
 _BROKEN: dict[contract.Check, Callable[[contract.Rule, Events], Column]] = {
@@ -117,6 +135,19 @@ def _text(name: str) -> Column:
     return F.col(f"fields.{name}")
 
 
+def _as_text(name: str) -> Column:
+    """Of a record that was read again; null of others."""
+    return F.col(f"texts.{name}")
+
+
+def _typed(name: str, of_text: Column) -> Column:
+    return F.when(F.col("texts").isNotNull(), of_text).otherwise(F.col(f"fields.{name}"))
+
+
+def _is_blank(text: Column) -> Column:
+    return F.coalesce(text, F.lit("")) == ""
+
+
 def _time() -> Column:
     text = _text("event_time")
     millis = F.when(_is_all(text, contract.EPOCH_MILLIS), F.timestamp_millis(text.try_cast("bigint")))
@@ -126,16 +157,12 @@ def _time() -> Column:
 
 def _number() -> Column:
     # Spark's cast takes more for a number, such as 1d and 0x1p3.
-    text = _text("value")
+    text = _as_text("value")
     return F.when(_is_all(text, contract.NUMBER), text.try_cast("double"))
 
 
 def _is_all(text: Column, pattern: str) -> Column:
     return text.rlike(rf"\A(?:{pattern})\z")
-
-
-def _is_number(value: Column) -> Column:
-    return value.isNotNull() & ~F.isnan(value) & (F.abs(value) < F.lit(float("inf")))
 
 
 def _title_of_post() -> Column:

@@ -166,3 +166,36 @@ def test_the_demos_poison_is_refused_for_the_reason_it_names(check: Check, confi
     found = check([record.value for record in records], transform)
     assert [row.reason for row in found] == [record.reason for record in records]
     assert [bytes(row.record) for row in found] == [record.value for record in records]
+
+
+def changed(text: str) -> bytes:
+    """The rating with some JSON of its own before its end, where a field comes twice the later one counts."""
+    return json.dumps(RATING).encode()[:-1] + b", " + text.encode() + b"}"
+
+
+ODD: dict[str, tuple[str | None, float | None, dict[str, str] | None]] = {
+    '"properties": {"a": 1.50, "b": {"x": [1]}, "c": null}': (None, 4.0, {"a": "1.5", "b": '{"x":[1]}', "c": None}),
+    '"properties": "{\\"a\\": 1}"': (None, 4.0, {"a": "1"}),
+    '"properties": {}': (None, 4.0, {}),
+    '"properties": [{}]': ("bad_type:properties", None, None),
+    '"properties": ""': ("bad_type:properties", None, None),
+    '"properties": {"a": 1}, "value": "3.5"': (None, 3.5, {"a": "1"}),
+    '"properties": "mobile", "value": "3.5"': ("bad_type:properties", None, None),
+    '"properties": 7, "properties": null': (None, 4.0, None),
+    '"value": "four", "value": 3': (None, 3.0, None),
+    '"value": 3, "value": "four"': ("bad_type:value", None, None),
+    '"value": true': ("bad_type:value", None, None),
+    '"value": 1e400': ("bad_type:value", None, None),
+    '"value": "+INF"': ("bad_type:value", None, None),
+    '"value": ""': ("missing_field:value", None, None),
+    '"value": null': ("missing_field:value", None, None),
+    '"value": "3", "more": }': ("not_json", None, None),
+}
+
+
+def test_what_is_not_of_its_type_is_read_as_text_and_decided_by_what_that_says(check: Check, config: Config) -> None:
+    found = check([changed(text) for text in ODD], checked_events(config.events))
+    for row, (text, (reason, value, properties)) in zip(found, ODD.items(), strict=True):
+        assert (row.reason, text) == (reason, text)
+        if reason is None:
+            assert (row.value, row.properties, text) == (value, properties, text)
