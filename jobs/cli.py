@@ -38,6 +38,7 @@ from jobs.run_demo import demo
 from jobs.schedule import schedule
 from jobs.segments import app as segments
 from jobs.status import status
+from jobs.trending import trending
 from lambda_arch.config import ConfigError, load_config
 
 USER_FAULT = 2
@@ -184,6 +185,7 @@ app.command("recommend")(recommend)
 app.command("explain")(explain)
 app.add_typer(segments, name="segments")
 app.command("at-risk")(at_risk)
+app.command()(trending)
 app.command("ingest")(ingest_files)
 app.command("night")(night)
 app.command("backfill")(backfill)

@@ -39,8 +39,10 @@ from serving.routes.predictions import predictions
 from serving.routes.segments import segments
 from serving.routes.sessions import sessions
 from serving.routes.titles import titles
+from serving.routes.trending import trending
 from serving.routes.users import users
 from serving.rules.reading import Rulebook
+from serving.trends import Talk
 
 
 def create_app(config: Config) -> FastAPI:
@@ -67,7 +69,7 @@ def create_app(config: Config) -> FastAPI:
     app.state.desk, app.state.pulse = desk, Pulse(store, desk.answers, desk.metrics)
     app.state.audience = Audience(answers, ListReads(store))
     app.add_middleware(Direct, desk=desk)
-    app.state.administration = operator
+    app.state.administration, app.state.talk = operator, Talk(store, answers)
     app.state.intake = Intake(outbox, config, desk.metrics)
     secured(app, config.serving.access)
     app.add_middleware(Timed, metrics=desk.metrics)
@@ -76,6 +78,7 @@ def create_app(config: Config) -> FastAPI:
         users,
         sessions,
         titles,
+        trending,
         segments,
         churn,
         predictions,

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 import httpx
 import msgspec
 import pytest
+import test_members as members
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from browser import Watched, browser
 from playwright.sync_api import Browser
 from store_server import StoreServer, free_port
-from test_api import FIDELITY, HORIZON, NOW, record
+from test_api import FIDELITY, HORIZON, NOW, VALUES, record
+from test_members import CURVE
 
 from lambda_arch.commits import Commit
 from lambda_arch.config import load_config
@@ -23,15 +25,18 @@ from lambda_arch.models import Models
 from lambda_arch.records import USER_USE_CASES, encode
 from lambda_arch.scorers import put_query, put_scorer
 from lambda_arch.store import Store
+from lambda_arch.talked_about import note_trending
 from serving.app import create_app
 from serving.pulse import BEAT_SECONDS, Flow, flow_of
 
 pytestmark = pytest.mark.servers
-PAGES = ("now", "viewer/42")
+PAGES = ("now", "viewer/42", "segments", "churn", "sentiment/a", "models")
 SCORER = {
     "per_second": 12.5, "lag": {"0": 3, "1": 4}, "delay_seconds": {"p50": 0.02, "p99": 0.05, "most": 0.07},
     "totals": {"late": 1, "duplicates": 2, "quarantined": 3},
 }  # fmt: skip
+PACE = {"direction": "rising", "posts": 40, "usual": 10.5, "score": 6.25}
+RISING = record("sentiment", "t:b", "speed", value=VALUES["sentiment"] | {"pace": PACE})
 QUERY = {"query": "speed-events", "per_second": 8.0, "lag": {"events/0": 1}, "counts": {"late": 5, "applied": 9}}
 
 
@@ -55,12 +60,17 @@ def store(server: StoreServer) -> Iterator[Store]:
 @pytest.fixture(scope="module")
 def base(server: StoreServer, store: Store, small_models: Models) -> Iterator[str]:
     """An API over a store with a generation, and a user and a title that both layers know."""
-    store.put_models(small_models, FIDELITY)
+    assert small_models.churn
+    churn = msgspec.structs.replace(small_models.churn, curve=CURVE)
+    store.put_models(msgspec.structs.replace(small_models, churn=churn), FIDELITY)
+    members.publish(store, {"7": {"segment": members.segment_of(1), "churn": members.risk_of(0.9)}})
     store.flip(2, HORIZON)
     store.advance_clock(NOW)
     for entity, use_cases in {"u:42": USER_USE_CASES, "t:a": ("sentiment",)}.items():
         store.publish(2, [(entity, {name: encode(record(name, entity, "batch")) for name in use_cases})])
         store.commit([Commit(entity, 0, 0, b"", [record(name, entity, "speed") for name in use_cases])])
+    store.commit([Commit("t:b", 0, 0, b"", [RISING])])
+    note_trending(store, [RISING])
     config = load_config({"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event"})
     port = free_port()
     api = uvicorn.Server(uvicorn.Config(create_app(config), port=port, ws="none", log_level="warning"))
@@ -129,6 +139,35 @@ def test_a_viewer_nobody_knows_is_told_what_is_popular_and_why(base: str, chromi
     page.wait_for_selector("text=Nobody knows this viewer yet")
     assert "fallback" in page.inner_text("#answers")
     assert watched.complaints == []
+    page.close()
+
+
+def test_titles_out_of_their_usual_are_told_and_lead_to_their_page(base: str, chromium: Browser) -> None:
+    told = httpx.get(f"{base}/v1/trending").json()
+    assert [(one["title_id"], one["name"], one["direction"]) for one in told["titles"]] == [("b", "The B", "rising")]
+    assert httpx.get(f"{base}/v1/trending?direction=falling").json()["titles"] == []
+    assert httpx.get(f"{base}/v1/trending?hours=0.5").json()["titles"] == []
+    page = Watched(chromium.new_page(), base).open("sentiment")
+    page.click("#trending a:has-text('The B')")
+    page.wait_for_selector("h2:has-text('Title b')")
+    page.close()
+
+
+def test_the_slider_tells_what_a_cutoff_gives_and_who_is_to_be_called(base: str, chromium: Browser) -> None:
+    page = Watched(chromium.new_page(), base).open("churn")
+    page.wait_for_selector("#at-risk a:has-text('7')")
+    page.fill("#cutoff", "0.6")
+    page.dispatch_event("#cutoff", "change")
+    assert "80.0 %" in page.inner_text("#chosen")
+    page.wait_for_selector("a[href$='cutoff=0.6']")
+    page.close()
+
+
+def test_members_are_downloaded_from_the_page(base: str, chromium: Browser) -> None:
+    page = Watched(chromium.new_page(), base).open("segments")
+    with page.expect_download() as started:
+        page.click("tr:has-text('regular') >> text=CSV")
+    assert "7" in started.value.path().read_text("utf-8")
     page.close()
 
 
