@@ -16,6 +16,7 @@ from batch.conform import conform_bronze
 from batch.customers.usefulness import FeatureRow, feature_rows
 from batch.feelings.sentiment import POST_TILES, post_tiles, title_tiles
 from batch.intake import Source, sources
+from batch.judgement.agreement import agreement
 from batch.judgement.backtest import backtest
 from batch.judgement.evidence import Evidence
 from batch.judgement.gate import Counts, RefusedError, Verdict, judge, refusal
@@ -197,12 +198,14 @@ def _refuse_earlier(pointer: Generations, horizon: int) -> None:
 
 def _publish(store: Store, config: Config, tonight: Candidate, scored: DataFrame) -> int:
     """Write and check all of a generation that readers ask for; answers in how many pieces its lists are."""
-    number = tonight.models.generation
+    number, former = tonight.models.generation, store.generations().current
     written = write_store(scored, config.store, number, in_service=store.generations().horizon(number) is not None)
     verify(scored, store, number, scored.count(), written)
     lists = publish_lists(scored, store, config.store, number)
     store.put_models(tonight.models, tonight.fidelity)
     note_trending(store, trending_titles(scored))
+    if former not in (0, number):  # after the flip the speed layer speaks with the new models
+        store.put_agreement(agreement(store, number, tonight.models.horizon, former))
     return len(lists.piece_keys())
 
 

@@ -19,6 +19,8 @@ from rich.table import Table
 from jobs.at_risk import at_risk
 from jobs.backfill import backfill
 from jobs.decisions import app as decisions
+from jobs.experiments import app as experiments
+from jobs.experiments import hit_rate
 from jobs.explain import explain
 from jobs.export import export
 from jobs.fidelity import PlotError, fidelity
@@ -195,6 +197,8 @@ app.add_typer(registry_app, name="registry")
 app.command("fidelity")(fidelity)
 app.add_typer(generations, name="generations")
 app.add_typer(decisions, name="decisions")
+app.add_typer(experiments, name="experiments")
+app.command("hit-rate")(hit_rate)
 app.command("export")(export)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")

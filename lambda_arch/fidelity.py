@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 
 from lambda_arch.records import Layer, UnknownSchemaError, UseCase
 
 SCHEMA = 1
+Of = TypeVar("Of")
 BUCKETS = ("0", "1", "2-4", "5-19", "20+")
 STARTS = (0, 1, 2, 5, 20)
 LAYERS: tuple[Layer, ...] = ("batch", "speed")
@@ -30,16 +33,28 @@ class Measure(msgspec.Struct, frozen=True):
     borrowed: tuple[str, ...] = ()
 
 
+class Blend(msgspec.Struct, frozen=True):
+    """Both layers' answers as one: the speed layer's weight, and what it gains over the better layer alone.
+
+    The gain was measured on other entities than the weight was chosen on.
+    """
+
+    weight: float
+    gain: Measure
+
+
 class FidelityTable(msgspec.Struct, frozen=True):
     """Measures by use case, layer (or baseline) and lag bucket; a bucket nobody could measure is absent.
 
     `gains` are speed's less batch's by use case and bucket, on the same cases: their error is the difference's.
+    `blends` by use case and bucket; tables of the release before have none.
     """
 
     generation: int
     measures: dict[str, dict[str, dict[str, Measure]]]
     gains: dict[str, dict[str, Measure]] = {}
     schema: int = SCHEMA
+    blends: dict[str, dict[str, Blend]] = {}
 
     def of(self, use_case: UseCase, layer: Layer, lag: int) -> Measure | None:
         """The measure at a lag, or None where the backtest had no case."""
@@ -47,16 +62,24 @@ class FidelityTable(msgspec.Struct, frozen=True):
 
     def at(self, use_case: UseCase, bucket: str | None) -> FidelityTable:
         """The part of the table that a decision at a bucket looks at; empty for None."""
-        of, gains = self.measures.get(use_case, {}), self.gains.get(use_case, {})
-        layers = {str(layer): _at(of.get(layer, {}), bucket) for layer in LAYERS}
-        return FidelityTable(self.generation, {use_case: layers}, {use_case: _at(gains, bucket)})
+        of = self.measures.get(use_case, {})
+        return FidelityTable(
+            self.generation,
+            {use_case: {str(layer): _at(of.get(layer, {}), bucket) for layer in LAYERS}},
+            {use_case: _at(self.gains.get(use_case, {}), bucket)},
+            blends={use_case: _at(self.blends.get(use_case, {}), bucket)},
+        )
+
+    def blend(self, use_case: UseCase, lag: int) -> Blend | None:
+        """How both layers' answers are best weighed at a lag, or None where that was not measured."""
+        return self.blends.get(use_case, {}).get(bucket(lag))
 
     def gain(self, use_case: UseCase, lag: int) -> Measure | None:
         """What the speed layer measures above the batch layer at a lag, or None where the backtest had no case."""
         return self.gains.get(use_case, {}).get(bucket(lag))
 
 
-def _at(lags: dict[str, Measure], bucket: str | None) -> dict[str, Measure]:
+def _at(lags: dict[str, Of], bucket: str | None) -> dict[str, Of]:
     return {bucket: lags[bucket]} if bucket in lags else {}
 
 

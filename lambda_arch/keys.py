@@ -2,11 +2,12 @@
 
 The public contract; any client may read the records as JSON. `la:{u:ID}:g:N` and `la:{t:ID}:g:N`: what generation N
 says of a user or title; `la:{u:ID}:s`, `la:{t:ID}:s`: what the speed layer says; `la:gen`: the pointer; `la:numbers`:
-the horizon of each generation's number; `la:model:N`, `la:fidelity:N`, `la:report:N`; `la:audience:N` and
-`la:audience:N:LIST:I`: a generation's lists of users, in pieces; `la:said:USE_CASE:K`: users by what the speed layer
-says of them; `la:clock`; `la:night`: the night that runs; `la:rescored`: which partitions were scored anew in which
-epoch; `la:trending`: titles that rise or fall; `la:scorer:ID`, `la:query:NAME`: how a scorer, or a query of the speed
-layer, stands; `la:living`: the keys of those that live, by when they told of themselves last.
+the horizon of each generation's number; `la:model:N`, `la:fidelity:N`, `la:report:N`, `la:agreement:N`; `la:audience:N`
+and `la:audience:N:LIST:I`: a generation's lists of users, in pieces; `la:said:USE_CASE:K`: users by what the speed
+layer says of them; `la:clock`; `la:night`: the night that runs; `la:rescored`: which partitions were scored anew in
+which epoch; `la:trending`: titles that rise or fall; `la:scorer:ID`, `la:query:NAME`: how a scorer, or a query of the
+speed layer, stands; `la:living`: the keys of those that live, by when they told of themselves last; `la:experiments`:
+the newest reports of experiments.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 GENERATION_KEY, CLOCK_KEY, NUMBERS_KEY, NIGHT_KEY = "la:gen", "la:clock", "la:numbers", "la:night"
 RESCORED_KEY, LIVING_KEY, TRENDING_KEY = "la:rescored", "la:living", "la:trending"
 LIVING_SECONDS = 20  # after which a scorer or query that tells nothing more is forgotten
+EXPERIMENTS_KEY = "la:experiments"
 
 
 class Generations(msgspec.Struct, frozen=True):
@@ -65,6 +67,11 @@ def fidelity_key(generation: int) -> str:
 def report_key(generation: int) -> str:
     """What the night that made a generation reported."""
     return f"la:report:{generation}"
+
+
+def agreement_key(generation: int) -> str:
+    """How a generation agrees with what the speed layer said last before it."""
+    return f"la:agreement:{generation}"
 
 
 def audience_key(generation: int) -> str:

@@ -9,14 +9,18 @@ from typing import Any
 import hiredis
 
 from lambda_arch.addresses import address_of
+from lambda_arch.agreement import Agreement, decode_agreement
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.gathered import Asked, Reading, batches
 from lambda_arch.keys import (
     CLOCK_KEY,
+    EXPERIMENTS_KEY,
     GENERATION_KEY,
     LIVING_KEY,
+    NUMBERS_KEY,
     TRENDING_KEY,
     Generations,
+    agreement_key,
     fidelity_key,
     generations_of,
     model_key,
@@ -97,6 +101,19 @@ class AsyncStore:
         (keys,) = _sound(await self._ask([("ZRANGE", LIVING_KEY, "0", "-1")]), self._refused)
         told = await self._ask([("GET", key) for key in sorted(keys)]) if keys else []
         return [one for one in _sound(told, self._refused) if one]
+
+    async def agreements(self, most: int) -> list[Agreement]:
+        """How the newest generations agree with what the speed layer said before each, the newest first."""
+        [numbers] = _sound(await self._ask([("HKEYS", NUMBERS_KEY)]), self._refused)
+        newest = sorted(map(int, numbers), reverse=True)[:most]
+        asked: list[Command] = [("GET", agreement_key(number)) for number in newest]
+        stored = _sound(await self._ask(asked), self._refused) if asked else []
+        return [decode_agreement(found) for found in stored if found]
+
+    async def experiments(self) -> bytes | None:
+        """What the experiments showed when that was last reported (JSON), or None."""
+        stored: bytes | None = (await self.bulk([("GET", EXPERIMENTS_KEY)]))[0]
+        return stored
 
     async def bulk(self, commands: Sequence[Command]) -> list[Any]:
         """Answers to commands whose size is nobody's to wait behind, in one round trip of their own connection."""

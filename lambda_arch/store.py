@@ -13,15 +13,18 @@ import msgspec
 import redis
 from redis.exceptions import RedisClusterException
 
+from lambda_arch.agreement import Agreement
 from lambda_arch.audience import Lists, Piece, decode_lists, notes
 from lambda_arch.clients import FAULTS, client_of, stretch
 from lambda_arch.commits import Commit, CommitResult, StoredEntity, result_of
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.keys import (
     CLOCK_KEY,
+    EXPERIMENTS_KEY,
     GENERATION_KEY,
     NUMBERS_KEY,
     Generations,
+    agreement_key,
     audience_key,
     fidelity_key,
     generation_key,
@@ -194,6 +197,23 @@ class Store:
         return int(self.redis.get(CLOCK_KEY) or 0)
 
     # -- reading ---------------------------------------------------------------------------------------------
+
+    def both_layers(self, entities: Sequence[str], generation: int) -> list[tuple[list[Any], list[Any]]]:
+        """The (batch, speed) records of each entity, by use case in their order, None where missing; one round trip."""
+        pipe = self.redis.pipeline(transaction=False)
+        for entity in entities:
+            pipe.hmget(generation_key(entity, generation), *USE_CASES)
+            pipe.hmget(speed_key(entity), *USE_CASES)
+        answers = pipe.execute()
+        return list(zip(answers[::2], answers[1::2], strict=True))
+
+    def put_agreement(self, agreement: Agreement) -> None:
+        """Write how a generation agrees with what the speed layer said before it."""
+        self.redis.set(agreement_key(agreement.generation), msgspec.json.encode(agreement), ex=self.ttl)
+
+    def put_experiments(self, reports: bytes) -> None:
+        """Write what the experiments show so far (JSON)."""
+        self.redis.set(EXPERIMENTS_KEY, reports, ex=self.ttl)
 
     def says(self, entity: str, use_case: str) -> bool:
         """Whether the speed layer has a record for an entity."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from lambda_arch.agreement import Agreement
+from lambda_arch.blending import blended
 from lambda_arch.clock import SECOND, rfc3339, wall_now
 from lambda_arch.config import Config
+from lambda_arch.experiments import NOTHING, Assigned, Experiment, assigned
 from lambda_arch.keys import Generations
 from lambda_arch.models import Models
 from lambda_arch.policies import Policy
 from lambda_arch.reads import AsyncStore
 from lambda_arch.records import Prediction, UseCase
 from lambda_arch.store import StoreError
-from serving.arbiter import Context, Decision, Rejection, age, arbitrate
+from serving.arbiter import Candidates, Context, Decision, Rejection, age, arbitrate
 from serving.current import Current, Loaded
 from serving.fallback import fallback
 from serving.stored import Pair, candidates
@@ -102,16 +105,31 @@ class Answers:
             for entity, reading in zip(entities, readings, strict=True)
         ]
 
-    def policy(self, use_case: UseCase) -> Policy:
-        """The policy by which a use case is answered."""
-        return self._config.serving.policies.of(use_case)
+    def policy(self, use_case: UseCase, entity: str) -> Policy:
+        """The policy by which a use case is answered: everybody's, or that of the entity's arm."""
+        serving = self._config.serving
+        if not serving.experiments:
+            return serving.policies.of(use_case)
+        return serving.policy(use_case, self.assigned(use_case, entity).policy)
+
+    def assigned(self, use_case: UseCase, entity: str) -> Assigned:
+        """What the entity gets of the experiments."""
+        experiments = self._config.serving.experiments
+        return assigned(experiments, use_case, entity) if experiments else NOTHING
+
+    def shadow(self, view: View, use_case: UseCase, changes: Mapping[str, Any]) -> tuple[Policy, Answer]:
+        """What would be answered under a changed policy."""
+        policy = self._config.serving.policy(use_case, changes)
+        return policy, self.answer_of(view, use_case, policy)
 
     def answer_of(self, view: View, use_case: UseCase, policy: Policy | None = None) -> Answer:
         """The answer of what was read, by the configured policy if none is given."""
         found, unreadable = candidates(view.stored[use_case], use_case, view.entity)
-        context = _context(view, use_case, policy or self.policy(use_case))
+        context = _context(view, use_case, policy or self.policy(use_case, view.entity))
         decision = arbitrate(found, context)
         decision = msgspec.structs.replace(decision, rejected=[*unreadable, *decision.rejected])
+        if decision.layer == "blend":
+            return _answered(view, _blend(found, decision), decision)
         chosen = found.batch if decision.layer == "batch" else found.speed
         if decision.layer == "fallback" or chosen is None:
             return self._fallen_back(view, use_case, decision)
@@ -154,6 +172,21 @@ class Answers:
         if loaded.generation == generations.current:
             return []
         return [self._current.fault or f"models of generation {generations.current} are being loaded: ask again"]
+
+    @property
+    def experiments(self) -> tuple[Experiment, ...]:
+        """The configured experiments."""
+        return self._config.serving.experiments
+
+    async def reports(self) -> list[dict[str, Any]]:
+        """What the experiments showed when that was last reported. Raises StoreError."""
+        stored = await self._store.experiments()
+        found: list[dict[str, Any]] = msgspec.json.decode(stored) if stored else []
+        return found
+
+    async def agreements(self, most: int) -> list[Agreement]:
+        """How far the layers were from each other before the newest nights, the newest first. Raises StoreError."""
+        return await self._store.agreements(most)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -203,10 +236,21 @@ def _missing(view: View) -> list[Rejection]:
     return [] if view.loaded.models else [Rejection(None, "no_models")]
 
 
+def _blend(found: Candidates, decision: Decision) -> Prediction:
+    """Both records as one, as of the newer; where each stands is in the decision's sources."""
+    batch, speed = found.batch, found.speed
+    value = batch and speed and blended(batch.use_case, batch.value, speed.value, decision.sources[1].weight)
+    if not (batch and speed and value):
+        raise ValueError(f"a blend is of two records whose answers can be weighed: {decision}")
+    return msgspec.structs.replace(
+        speed, value=value, as_of=max(batch.as_of, speed.as_of), evidence=max(batch.evidence, speed.evidence)
+    )
+
+
 def _answered(view: View, record: Prediction, decision: Decision) -> Answer:
     return Answer(
         use_case=record.use_case, entity=record.entity,
-        value=presented(record.use_case, record.value, view.models()), layer=record.layer, model=record.model,
+        value=presented(record.use_case, record.value, view.models()), layer=decision.layer, model=record.model,
         model_version=record.model_version, as_of=record.as_of,
         age_seconds=age(record, view.generations, view.now) / SECOND, generation=record.generation,
         evidence=record.evidence, decision=decision,

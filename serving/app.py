@@ -29,9 +29,11 @@ from serving.pulse import Pulse
 from serving.recommending import Recommender
 from serving.routes.administration import Administration, administration
 from serving.routes.churn import churn
+from serving.routes.decisions import decisions
 from serving.routes.direct import Direct
 from serving.routes.documentation import documentation
 from serving.routes.events import events
+from serving.routes.experiments import experiments
 from serving.routes.live import live
 from serving.routes.operations import operations
 from serving.routes.pages import pages
@@ -82,6 +84,8 @@ def create_app(config: Config) -> FastAPI:
         segments,
         churn,
         predictions,
+        decisions,
+        experiments,
         events,
         administration,
         documentation,

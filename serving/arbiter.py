@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from lambda_arch.clock import HOUR, parse_rfc3339
-from lambda_arch.fidelity import FidelityTable, Measure, bucket
+from lambda_arch.fidelity import Blend, FidelityTable, Measure, bucket
 from lambda_arch.keys import Generations
 from lambda_arch.policies import Policy, PolicyRule
 from lambda_arch.records import Layer, Prediction, UseCase, order
@@ -19,8 +19,11 @@ Reason = Literal[
     "store_away",
 ]  # fmt: skip
 Rule = Literal[
-    "fidelity", "newer", "batch_default", "batch_first", "speed_first", "only_batch", "only_speed", "fallback"
+    "fidelity", "blend", "newer", "batch_default", "batch_first", "speed_first", "only_batch", "only_speed", "fallback"
 ]
+
+
+Answerer = Literal["batch", "speed", "blend", "fallback"]
 
 
 class Candidates(msgspec.Struct, frozen=True):
@@ -56,13 +59,25 @@ class Rejection(msgspec.Struct, frozen=True):
     reason: Reason
 
 
+class Source(msgspec.Struct, frozen=True):
+    """A record that is part of a blend, and its weight in it."""
+
+    layer: Layer
+    weight: float
+    model: str
+    model_version: int
+    generation: int
+    as_of: str
+    evidence: int
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Who answers and why; lag (events batch has not seen), bucket and fidelities only where both could.
 
-    `policy` is what was asked for, `rule` what decided.
+    `policy` is what was asked for, `rule` what decided; of a blend, what it gains over the better layer and its parts.
     """
 
-    layer: Literal["batch", "speed", "fallback"]
+    layer: Answerer
     rule: Rule
     policy: PolicyRule = "fidelity"
     lag: int | None = None
@@ -70,6 +85,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     batch_fidelity: Measure | None = None
     speed_fidelity: Measure | None = None
     rejected: list[Rejection] = []
+    blend_gain: Measure | None = None
+    sources: list[Source] = []
 
 
 def arbitrate(candidates: Candidates, context: Context) -> Decision:
@@ -107,7 +124,7 @@ def age(record: Prediction, generations: Generations, now: int) -> int:
     return max(0, now - (parse_rfc3339(record.as_of) if horizon is None else horizon))
 
 
-def _alone(batch: Prediction | None, speed: Prediction | None) -> tuple[Literal["batch", "speed", "fallback"], Rule]:
+def _alone(batch: Prediction | None, speed: Prediction | None) -> tuple[Answerer, Rule]:
     if batch:
         return "batch", "only_batch"
     return ("speed", "only_speed") if speed else ("fallback", "fallback")
@@ -119,11 +136,35 @@ def _between(batch: Prediction, speed: Prediction, context: Context) -> Decision
     of_batch = table.of(context.use_case, "batch", lag) if table else None
     of_speed = table.of(context.use_case, "speed", lag) if table else None
     gain = table.gain(context.use_case, lag) if table else None
+    blend = _sure_blend(batch, speed, context, lag)
+    if blend:
+        return Decision(
+            layer="blend", rule="blend", policy=context.policy.rule, lag=lag, bucket=bucket(lag),
+            batch_fidelity=of_batch, speed_fidelity=of_speed, blend_gain=blend.gain,
+            sources=[_source(batch, 1 - blend.weight), _source(speed, blend.weight)],
+        )  # fmt: skip
     layer, rule = _preferred(batch, speed, context.policy, _better(of_batch, of_speed, gain, context.policy))
     return Decision(
         layer=layer, rule=rule, policy=context.policy.rule, lag=lag, bucket=bucket(lag),
         batch_fidelity=of_batch, speed_fidelity=of_speed,
     )  # fmt: skip
+
+
+def _sure_blend(batch: Prediction, speed: Prediction, context: Context, lag: int) -> Blend | None:
+    """The blend, where the policy wants one, of the same model's answers, that gains more than the margin."""
+    policy, table = context.policy, context.fidelity
+    if table is None or not policy.blend or policy.rule != "fidelity":
+        return None
+    if (batch.generation, batch.model_version) != (speed.generation, speed.model_version):
+        return None
+    found = table.blend(context.use_case, lag)
+    return found if found and found.gain.value > policy.margin_errors * found.gain.standard_error else None
+
+
+def _source(record: Prediction, weight: float) -> Source:
+    return Source(
+        record.layer, weight, record.model, record.model_version, record.generation, record.as_of, record.evidence
+    )
 
 
 def _preferred(batch: Prediction, speed: Prediction, policy: Policy, better: Layer | None) -> tuple[Layer, Rule]:

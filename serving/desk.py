@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request, Response
+from msgspec import structs
 from starlette.convertors import PathConvertor, register_url_convertor
 
 from lambda_arch.records import UseCase
@@ -41,8 +42,13 @@ class Desk:
         """Count an answer that goes out, and log it where it is in the sample; `shown` are the titles of a list."""
         self.metrics.count(answer)
         if self._log.wants(answer.entity):
-            policy, top_n = self.answers.policy(answer.use_case), self.answers.top_n
-            self._log.note(noted(view, answer, policy, top_n, shown=shown, arms={}))
+            use_case, entity, top_n = answer.use_case, answer.entity, self.answers.top_n
+            taken = self.answers.assigned(use_case, entity)
+            policy = self.answers.policy(use_case, entity)
+            self._log.note(noted(view, answer, policy, top_n, shown=shown, arms=taken.arms))
+            for experiment, arm, changes in taken.shadows:
+                policy, hidden = self.answers.shadow(view, use_case, changes)
+                self._log.note(noted(view, hidden, policy, top_n, shown=None, arms={experiment: arm}, shadow=True))
 
     async def close(self) -> None:
         """Send what waits to be logged, and close the connections."""
@@ -51,6 +57,9 @@ class Desk:
 
     async def recommended(self, user_id: str, wish: Wish) -> Answer:
         """What a viewer is recommended, counted; raises WishError, and StoreError where the store is away."""
+        placement = self.answers.assigned("recommend", f"u:{user_id}").placement
+        if placement and wish.placement is None:
+            wish = structs.replace(wish, placement=placement)
         view, decided, answer = await self.recommender.of_user(user_id, wish)
         self.note(view, decided, [item["title_id"] for item in answer.value["items"]])
         return answer

@@ -29,7 +29,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     `now` is the configured clock's, `written_at` the wall's. `loaded` is the generation whose models were in memory, 0
     for none; `away` says that the store was. `shown` are the titles that were sent, in their order; None where the
-    answer is no list. `arms` are the experiments that the entity takes part in.
+    answer is no list. `arms` are the experiments that the entity takes part in; `shadow`: logged for one of them, and
+    not sent.
     """
 
     use_case: UseCase
@@ -46,6 +47,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     answer: Answer
     shown: list[str] | None = None
     arms: dict[str, str] = {}
+    shadow: bool = False
     schema: int = SCHEMA
 
     def view(self, models: Models | None) -> View:
@@ -66,6 +68,7 @@ class Noted(msgspec.Struct, frozen=True, kw_only=True):
     shown: Sequence[str] | None
     arms: Mapping[str, str]
     written_at: int
+    shadow: bool = False
 
 
 def noted(view: View, answer: Answer, policy: Policy, top_n: int, **told: Any) -> Noted:
@@ -82,7 +85,7 @@ def entry_of(note: Noted) -> Entry:
         generations=view.generations, loaded=view.loaded.generation, away=view.away, stored=view.stored,
         fidelity=table and table.at(answer.use_case, answer.decision.bucket), policy=note.policy.model_dump(),
         top_n=note.top_n, answer=bare(answer), shown=None if note.shown is None else list(note.shown),
-        arms=dict(note.arms),
+        arms=dict(note.arms), shadow=note.shadow,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.samples import Sample
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lambda_arch.agreement import Agreement
 from serving.answers import Answer
 
 LIVE = "/v1/live"  # a stream: how long it was watched is no time to answer
@@ -19,7 +20,9 @@ _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 class Answered(msgspec.Struct, frozen=True):
     """Answers by layer since the start, and the milliseconds within which 99 % of requests were; None before any."""
 
-    layers: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(("batch", "speed", "fallback"), 0))
+    layers: dict[str, int] = msgspec.field(
+        default_factory=lambda: dict.fromkeys(("batch", "speed", "blend", "fallback"), 0)
+    )
     p99_ms: float | None = None
 
     @property
@@ -47,6 +50,10 @@ class Metrics:
         self._received = Counter(
             "lambda_arch_received", "Records handed in, by what became of them", ["kind", "outcome"],
             registry=self._registry,
+        )  # fmt: skip
+        self._agreement = Gauge(
+            "lambda_arch_agreement", "Speed's last answers before the newest night against that night's; 1 is the same",
+            ["use_case"], registry=self._registry,
         )  # fmt: skip
         self._seconds = Histogram(
             "lambda_arch_request_seconds", "Time to answer", ["route"], registry=self._registry, buckets=_SECONDS
@@ -80,6 +87,11 @@ class Metrics:
         """Note records that were handed in: `accepted`, `rejected` or `unacknowledged`."""
         if count:
             self._received.labels(kind, outcome).inc(count)
+
+    def agreed(self, newest: Agreement) -> None:
+        """Note how the newest generation agrees with what the speed layer said before it."""
+        for use_case, agreed in newest.use_cases.items():
+            self._agreement.labels(use_case).set(math.nan if agreed.value is None else agreed.value)
 
     def observe(self, route: str, seconds: float) -> None:
         """Note a request's duration; `route` is the pattern, not the path: ids would be endless labels."""

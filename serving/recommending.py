@@ -133,7 +133,7 @@ def _recommended(view: View, answer: Answer, shown: Mapping[str, Any]) -> Recomm
 def _is_stale(answer: Answer, view: View) -> bool:
     """Whether a stored list may have titles that were seen since it was made: then it is made anew."""
     batch, speed = view.stored["recommend"]
-    if answer.layer == "batch" and speed:
+    if answer.layer in ("batch", "blend") and speed:
         return seen_since(view, {item["title_id"] for item in answer.value["items"]})
     return answer.layer == "fallback" and bool(batch or speed)
 

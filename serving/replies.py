@@ -43,10 +43,22 @@ class RejectionReply(Reply):
     reason: str
 
 
+class SourceReply(Reply):
+    """A layer's record that is part of a blend, and its weight in it."""
+
+    layer: Literal["batch", "speed"]
+    weight: float
+    model: str
+    model_version: int
+    generation: int
+    as_of: str
+    evidence: int
+
+
 class DecisionReply(Reply):
     """Why this layer answers: rule and policy, the lag, both fidelities, what was rejected, and all that in words."""
 
-    layer: Literal["batch", "speed", "fallback"]
+    layer: Literal["batch", "speed", "blend", "fallback"]
     rule: str
     policy: str
     lag: int | None
@@ -54,6 +66,8 @@ class DecisionReply(Reply):
     batch_fidelity: MeasureReply | None
     speed_fidelity: MeasureReply | None
     rejected: list[RejectionReply]
+    blend_gain: MeasureReply | None
+    sources: list[SourceReply]
     sentence: str
 
 
@@ -63,7 +77,7 @@ class AnswerReply(Reply, Generic[V]):
     use_case: UseCase
     entity: str
     value: V
-    layer: Literal["batch", "speed", "fallback"]
+    layer: Literal["batch", "speed", "blend", "fallback"]
     model: str
     model_version: int
     as_of: str | None
@@ -88,6 +102,30 @@ class EntityReply(Reply):
     now: str
     names: dict[str, str]
     use_cases: dict[str, LayersReply]
+
+
+class AgreedReply(Reply):
+    """How far a use case's answers agree, 1 for the same; `ahead`: left out, for speed knew more than the night."""
+
+    metric: str
+    value: float | None
+    standard_error: float | None
+    cases: int
+    ahead: int
+
+
+class AgreementReply(Reply):
+    """The speed layer's last answers with generation `former` against the batch answers of the one that followed."""
+
+    generation: int
+    former: int
+    use_cases: dict[str, AgreedReply]
+
+
+class AgreementsReply(Reply):
+    """Agreement by generation, the newest first."""
+
+    generations: list[AgreementReply]
 
 
 class StatusReply(Reply):

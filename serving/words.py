@@ -25,9 +25,10 @@ def sentence(use_case: UseCase, decision: Decision) -> str:
 
 
 def _why(use_case: UseCase, decision: Decision) -> str:
+    measured = {"fidelity": _by_fidelity, "blend": _by_blend}
+    if decision.rule in measured:
+        return measured[decision.rule](use_case, decision)
     match decision.rule:
-        case "fidelity":
-            return _by_fidelity(use_case, decision)
         case "newer":
             return f"{decision.layer}: its answer has seen newer events, {_tie(decision)}"
         case "batch_default":
@@ -46,6 +47,12 @@ def _by_fidelity(use_case: UseCase, decision: Decision) -> str:
     won, lost = _figure(figures[decision.layer]), _figure(figures[loser])
     metric = METRICS[use_case]
     return f"{decision.layer}: its measured {metric} at lag {decision.bucket} is {won} against {loser}'s {lost}"
+
+
+def _by_blend(use_case: UseCase, decision: Decision) -> str:
+    shares = " and ".join(f"{source.weight:.0%} {source.layer}" for source in decision.sources)
+    gain = _figure(decision.blend_gain)
+    return f"blend: {shares}, whose {METRICS[use_case]} at lag {decision.bucket} is above the better layer's by {gain}"
 
 
 def _tie(decision: Decision) -> str:

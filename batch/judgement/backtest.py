@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 
 from batch.customers.churn import before_window, fold, labelled_accounts
 from batch.feelings.sentiment import labelled_posts
+from batch.judgement.blends import blends
 from batch.judgement.cases import CASES, INCUMBENT, POST, Contest, churn_cases, post_cases, title_cases, user_cases
 from batch.judgement.evidence import Evidence, evidence_of
 from batch.judgement.lags import Bootstrap, ByLag, by_lag
@@ -72,7 +73,9 @@ def _fidelity(panels: dict[UseCase, Panel], prefix: str, generation: int, bootst
         name: by_lag(of, prefix, bootstrap) for name, of in lagging.items() if f"{prefix}batch" in of.answers
     }
     measures = {str(name): lags.measures for name, lags in found.items()}
-    return FidelityTable(generation, measures, {str(name): lags.gains for name, lags in found.items()})
+    gains = {str(name): lags.gains for name, lags in found.items()}
+    own = {} if prefix else {str(name): blends(of, bootstrap) for name, of in lagging.items() if name in found}
+    return FidelityTable(generation, measures, gains, blends={name: lags for name, lags in own.items() if lags})
 
 
 def _unreplayed(known: Known, contest: Contest, drawn: Column, config: Config) -> pa.Table:

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from batch.feelings.lexicon import sentiment_baselines
+from batch.judgement.panel import BLEND
 from batch.judgement.replay import Replay, Viewer, events_of
 from batch.measures.answers import CUT, minus_log_loss, ndcg, recall
 from batch.recommenders.baselines import RecommendBaselines
+from lambda_arch.blending import WEIGHTS, between, blended_lists
 from lambda_arch.fidelity import bucket
 from lambda_arch.models import ChurnModel, Models, RecommendModel
 from lambda_arch.posts import FEELINGS, PostTile, merge_post_tiles
@@ -38,8 +40,9 @@ _CASES = pa.schema([
 class Case(NamedTuple):
     """One question, and the quality (higher is better) of each answer by who gave it.
 
-    By name: `batch`, `speed`, the same after INCUMBENT, and the baselines. `bucket` is that of the lag, or POST for a
-    single post. `facts` and `listed` are of tonight's models where batch and speed know the same.
+    By name: `batch`, `speed`, the same after INCUMBENT, the baselines, and after BLEND both layers together, by the
+    speed layer's weight. `bucket` is that of the lag, or POST for a single post. `facts` and `listed` are of tonight's
+    models where batch and speed know the same.
     """
 
     use_case: str
@@ -93,6 +96,8 @@ def churn_cases(contest: Contest, replay: Replay) -> ArrowFunction:
             said = {f"{prefix}batch": told(model, batch, now) for prefix, model in models.items()}
             said |= {f"{prefix}speed": told(model, speed, now) for prefix, model in models.items()}
             answers = {name: minus_log_loss(p, churned) for name, p in said.items()}
+            mixed = {at: between(said["batch"], said["speed"], at) for at in WEIGHTS if lag}
+            answers |= {f"{BLEND}{at}": minus_log_loss(p, churned) for at, p in mixed.items()}
             answers["base_rate"] = minus_log_loss(models[""].base_rate, churned)
             facts = {} if lag else {"probability": said["batch"], "happened": float(churned)}
             yield Case("churn", row["user_id"], bucket(lag), answers, facts)
@@ -116,6 +121,10 @@ def title_cases(contest: Contest, replay: Replay) -> ArrowFunction:
                 full = _share(of_model)
                 answers[f"{prefix}batch"] = 1 - abs(_share(of_model[:first]) - full)
                 answers[f"{prefix}speed"] = 1 - abs(_share(of_model[:known]) - full)
+            own = tiles[""]
+            for at in WEIGHTS if known > first else ():
+                share = between(_share(own[:first]), _share(own[:known]), at)
+                answers[f"{BLEND}{at}"] = 1 - abs(share - _share(own))
             answers["overall_share"] = 1 - abs(models[""].positive_share - _share(tiles[""]))
             yield Case("sentiment", row["title_id"], bucket(lag), answers, {})
 
@@ -146,6 +155,9 @@ def _recommend_case(
         return
     lists = layers | baselines.lists(viewer.speed.lifetime.history, CUT)
     answers = {name: ndcg(listed, viewer.coming) for name, listed in lists.items()}
+    for at in WEIGHTS if viewer.lag else ():
+        mixed = [title for title, _ in blended_lists(layers["batch"], layers["speed"], at)]
+        answers[f"{BLEND}{at}"] = ndcg(mixed, viewer.coming)
     own = [] if viewer.lag else layers["batch"]
     facts = {} if viewer.lag else {"recall": recall(own, viewer.coming)}
     yield Case("recommend", user_id, bucket(viewer.lag), answers, facts, own)

@@ -78,6 +78,7 @@ def _measured(
         own.generation,
         _mixed(own.measures, use_cases, [other.measures for other in kept]),
         _mixed(own.gains, use_cases, [other.gains for other in kept]),
+        blends=_mixed(own.blends, use_cases, [other.blends for other in kept]),
     )
 
 

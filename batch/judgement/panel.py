@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,16 +11,22 @@ from numpy.typing import NDArray
 
 from batch.measures.bootstrap import Floats
 
+BLEND = "blend:"
+
 
 @dataclass(frozen=True)
 class Panel:
-    """Cases of one use case: entity's number, bucket, everybody's answers and the facts, all [cases]."""
+    """Cases of one use case: entity's number, bucket, everybody's answers and the facts, all [cases].
+
+    `blends` are answers of both layers together, by the speed layer's weight.
+    """
 
     entity: NDArray[np.int64]
     bucket: NDArray[np.str_]
     answers: dict[str, Floats]
     facts: dict[str, Floats]
     listed: list[Sequence[str]]
+    blends: dict[str, Floats] = field(default_factory=dict)
 
     def where(self, rows: NDArray[np.bool_]) -> Panel:
         """Some of the cases, with the answers and facts that they have."""
@@ -31,6 +37,7 @@ class Panel:
             answers=_known(self.answers, rows),
             facts=_known(self.facts, rows),
             listed=[self.listed[row] for row in np.flatnonzero(rows)],
+            blends=_known(self.blends, rows),
         )
 
 
@@ -41,12 +48,15 @@ def panel(cases: pa.Table, use_case: str) -> Panel | None:
         return None
     found.sort(key=lambda case: str(case["entity"]))  # stable: an entity's cases come in their order
     answers, facts = ([dict(case[name]) for case in found] for name in ("answers", "facts"))
+    columns = _columns(answers)
+    weighed = {name.removeprefix(BLEND): column for name, column in columns.items() if name.startswith(BLEND)}
     return Panel(
         entity=np.unique([case["entity"] for case in found], return_inverse=True)[1].astype(np.int64),
         bucket=np.array([case["bucket"] for case in found]),
-        answers=_columns(answers),
+        answers={name: column for name, column in columns.items() if not name.startswith(BLEND)},
         facts=_columns(facts),
         listed=[case["listed"] for case in found],
+        blends=weighed,
     )
 
 

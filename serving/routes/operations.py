@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -9,6 +11,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from lambda_arch.store import StoreError
 from serving.desk import AtDesk
 from serving.replies import StatusReply
+
+NEWEST = 5  # numbers: that of a night which died has no agreement
 
 operations = APIRouter()
 
@@ -33,5 +37,8 @@ async def ready(desk: AtDesk) -> JSONResponse:
 
 @operations.get("/metrics")
 async def metrics(desk: AtDesk) -> Response:
-    """Decisions and latency, for Prometheus."""
+    """Decisions, latency and the newest agreement of both layers, for Prometheus."""
+    with suppress(StoreError):  # the metrics are told while the store is away, too
+        for newest in (await desk.answers.agreements(NEWEST))[:1]:
+            desk.metrics.agreed(newest)
     return Response(desk.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

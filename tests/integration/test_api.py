@@ -159,7 +159,8 @@ def ok(client: httpx.Client, path: str) -> Any:
 def test_the_layer_that_measures_better_answers_and_says_so(filled: Store, serve: Serve) -> None:
     reply = ok(serve(), "/v1/users/42/churn")
     assert reply.pop("decision") == {
-        "layer": "speed", "rule": "fidelity", "policy": "fidelity", "lag": 3, "bucket": "2-4", "rejected": [],
+        "layer": "speed", "rule": "fidelity", "policy": "fidelity", "lag": 3, "bucket": "2-4",
+        "rejected": [], "blend_gain": None, "sources": [],
         "batch_fidelity": {"value": -0.5, "standard_error": 0.01, "cases": 99, "borrowed": []},
         "speed_fidelity": {"value": -0.4, "standard_error": 0.01, "cases": 99, "borrowed": []},
         "sentence": "speed: its measured minus log-loss at lag 2-4 is -0.4 ± 0.01 against batch's -0.5 ± 0.01",
@@ -395,7 +396,8 @@ def test_openapi_types_every_answer(serve: Serve) -> None:
         "/v1/users/{user_id}/recommendations", "/v1/users/{user_id}/segment", "/v1/users/{user_id}/churn",
         "/v1/users/{user_id}/layers", "/v1/users/{user_id}/explain", "/v1/sessions/recommendations",
         "/v1/titles/{title_id}/similar", "/v1/titles/{title_id}/explain",
-        "/v1/titles/{title_id}/sentiment", "/v1/live", "/v1/trending", "/health", "/ready", "/metrics",
+        "/v1/titles/{title_id}/sentiment", "/v1/live", "/v1/trending", "/v1/agreement",
+        "/v1/agreement/{generation}", "/v1/experiments", "/health", "/ready", "/metrics",
     }  # fmt: skip
     churn = api["paths"]["/v1/users/{user_id}/churn"]["get"]["responses"]
     assert churn["200"]["content"]["application/json"]["schema"]["$ref"].endswith("AnswerReply_Churn_")

@@ -20,6 +20,7 @@ from jobs.cli import app as console
 from lambda_arch.clock import HOUR, parse_rfc3339, rfc3339
 from lambda_arch.commits import Commit
 from lambda_arch.config import Config, load_config
+from lambda_arch.experiments import Arm, Experiment
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.models import Models
 from lambda_arch.records import Prediction, UseCase, encode
@@ -140,6 +141,30 @@ def test_an_answer_that_was_not_the_arbiters_is_found(
     told = json.loads(done.stdout)
     assert (done.exit_code, told["same"], told["different"], told["unreadable"]) == (1, 1, 1, 1)
     assert [row.get("field") for row in told["differences"]] == ["model", None]
+
+
+def test_arms_are_in_the_log_and_shadows_beside_what_was_sent(config: Config, entries: list[Entry]) -> None:
+    arms = {"control": Arm(weight=1), "batch": Arm(weight=1, policy={"rule": "batch_first"})}
+    hidden = {"control": Arm(weight=1), "speed": Arm(weight=9, policy={"rule": "speed_first"})}
+    tried = (
+        Experiment(name="shown", use_case="churn", arms=arms),
+        Experiment(name="hidden", use_case="churn", arms=hidden, shadow=True),
+    )
+    serving = config.serving.model_copy(update={"experiments": tried})
+    own = with_log(config.model_copy(update={"serving": serving}), share=1.0)
+    known, before = USERS[: len(USERS) // 2], {(entry.entity, entry.written_at) for entry in entries}
+    *replies, told = asked(create_app(own), [*(f"/v1/users/{user}/churn" for user in known), "/v1/experiments"])
+    assert [one["name"] for one in told.json()["experiments"]] == ["shown", "hidden"]
+    found = [one.entry for one in logged(config.kafka) if one.entry]
+    new = [entry for entry in found if (entry.entity, entry.written_at) not in before]
+    sent, shadows = ([entry for entry in new if entry.shadow == shadow] for shadow in (False, True))
+    for user, reply in zip(known, replies, strict=True):
+        [entry] = [entry for entry in sent if entry.entity == f"u:{user}"]
+        assert entry.arms == {"shown": tried[0].arm_of(f"u:{user}")}
+        rule = "batch_first" if entry.arms["shown"] == "batch" else "fidelity"
+        assert reply.json()["decision"]["rule"] == entry.answer.decision.rule == rule
+    assert {entry.arms["hidden"] for entry in shadows} == {"control", "speed"}
+    assert all(entry.answer.decision.rule == "speed_first" for entry in shadows if entry.arms["hidden"] == "speed")
 
 
 def test_without_a_broker_answers_are_given_and_what_is_lost_is_counted(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lambda_arch.clock import HOUR, rfc3339
 from lambda_arch.config import load_config
-from lambda_arch.fidelity import FidelityTable, Measure
+from lambda_arch.fidelity import Blend, FidelityTable, Measure
 from lambda_arch.keys import Generations
 from lambda_arch.models import Models
 from lambda_arch.reads import AsyncStore
@@ -37,7 +37,8 @@ by_bucket = st.dictionaries(st.sampled_from(("0", "1", "2-4", "5-19", "20+")), m
 
 
 def table(use_case: UseCase, batch: dict[str, Measure], speed: dict[str, Measure], gain: dict[str, Measure]) -> Any:
-    return FidelityTable(2, {use_case: {"batch": batch, "speed": speed, "popular": batch}}, {use_case: gain})
+    layers, blends = {"batch": batch, "speed": speed, "popular": batch}, {at: Blend(0.25, gain[at]) for at in gain}
+    return FidelityTable(2, {use_case: layers}, {use_case: gain}, blends={use_case: blends})
 
 
 @st.composite
@@ -62,8 +63,8 @@ def views(draw: st.DrawFn, use_case: UseCase) -> View:
 
 def logged(view: View, use_case: UseCase) -> Entry:
     """The entry of the view's answer, as the topic gives it back."""
-    policy = ANSWERS.policy(use_case)
-    note = noted(view, ANSWERS.answer_of(view, use_case), policy, ANSWERS.top_n, shown=None, arms={})
+    policy = ANSWERS.policy(use_case, "u:42").model_copy(update={"blend": use_case != "segment"})
+    note = noted(view, ANSWERS.answer_of(view, use_case, policy), policy, ANSWERS.top_n, shown=None, arms={})
     return decode_entry(encode_entry(entry_of(note)))
 
 
