@@ -1,14 +1,28 @@
-// Experiments under way: who sees which arm, what came of it, and whether that may be told yet.
+// Experiments under way: who gets what, what came of it, and the difference as it may be told at any look.
 
 import { get } from "./api.js";
-import { counted, el, head, panel, percent, table } from "./dom.js";
+import { counted, el, head, number, panel, percent, table } from "./dom.js";
 
 export async function open(place) {
-  place.append(...head("Experiments", "Viewers are split by their id, always alike. Intervals hold however often one looks."));
-  const { experiments } = await get("/v1/experiments");
+  place.append(...head("Experiments", "A part of the audience is answered otherwise, the same person always alike. The intervals hold however often one looks."));
+  const { experiments, reports } = await get("/v1/experiments");
   if (!experiments.length) place.append(panel("None", el("p", { class: "soft" }, "No experiment is configured: serving.experiments in the settings.")));
-  for (const one of experiments) place.append(panel(one.name, el("p", {}, one.verdict ?? ""), arms(one)));
+  for (const one of experiments) place.append(panel(one.name, ...described(one), ...told(reports.find((report) => report.experiment === one.name), one)));
 }
 
-const arms = (one) => table([["arm", (row) => row.arm], ["share", (row) => percent(row.share), "n"], ["viewers", (row) => counted(row.users), "n"],
-  ["outcome", (row) => percent(row.rate), "n"], ["95 % interval", (row) => (row.low === undefined || row.low === null ? "" : `${percent(row.low)} to ${percent(row.high)}`), "n"]], one.arms, one.name);
+function described(one) {
+  const what = (arm) => [...Object.entries(arm.policy ?? {}).map(([key, value]) => `${key}: ${value}`), arm.placement && `placement ${arm.placement}`].filter(Boolean).join(", ");
+  const share = `${one.use_case}, ${percent(one.share)} of those asked about${one.shadow ? "; in the shadow: logged, not shown" : ""}`;
+  return [el("p", { class: "soft" }, share), table([["arm", ([name]) => name], ["gets", ([, arm]) => what(arm) || "what everybody gets"], ["weight", ([, arm]) => arm.weight, "n"]],
+    Object.entries(one.arms), `Arms of ${one.name}`)];
+}
+
+function told(report, one) {
+  if (one.shadow) return [];
+  if (!report) return [el("p", { class: "soft" }, "Not reported yet: lambda-arch experiments report")];
+  const against = (arm) => report.comparisons[arm];
+  return [el("p", {}, `${report.outcome} within ${report.hours} h, against ${report.against}`), table([["arm", ([arm]) => arm], ["users", ([, tally]) => counted(tally.users), "n"],
+    ["share", ([, tally]) => percent(tally.share), "n"], ["95 % interval", ([, tally]) => `${percent(tally.low)} to ${percent(tally.high)}`, "n"],
+    ["difference, at any look", ([arm]) => (against(arm) ? `${percent(against(arm).low)} to ${percent(against(arm).high)}` : ""), "n"],
+    ["p", ([arm]) => (against(arm) ? number(against(arm).p_value) : ""), "n"]], Object.entries(report.arms), `Report of ${one.name}`)];
+}
