@@ -30,7 +30,7 @@ from serving.app import create_app
 from serving.pulse import BEAT_SECONDS, Flow, flow_of
 
 pytestmark = pytest.mark.servers
-PAGES = ("now", "viewer/42", "segments", "churn", "sentiment/a", "models")
+PAGES = ("now", "viewer/42", "segments", "churn", "sentiment/a", "models", "experiments")
 SCORER = {
     "per_second": 12.5, "lag": {"0": 3, "1": 4}, "delay_seconds": {"p50": 0.02, "p99": 0.05, "most": 0.07},
     "totals": {"late": 1, "duplicates": 2, "quarantined": 3},

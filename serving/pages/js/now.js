@@ -53,7 +53,7 @@ function lines(place) {
 export function open(place) {
   const drawn = el("div", { class: "chart", id: "rates" }), answered = el("div", { id: "answered" });
   place.append(...head("Now", "What flows in, how old the batch layer's knowledge is, and which layer answers; every second."),
-    panel("The lambda", diagram()), panel("Who answered, since this server started", answered), panel("Events and answers a second", drawn));
+    panel("The lambda", el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The lambda as a picture" }, diagram())), panel("Who answered, since this server started", answered), panel("Events and answers a second", drawn));
   return subscribe((beat) => {
     if (!beat) return;
     told(place, beat);
