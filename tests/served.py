@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import httpx
 import uvicorn
+from starlette.types import ASGIApp
 from store_server import free_port
 
 from lambda_arch.config import Config
@@ -16,10 +17,10 @@ from serving.app import create_app
 
 
 @contextmanager
-def served(config: Config) -> Iterator[httpx.Client]:
-    """A client of the API, which has nothing in memory yet and ends with the block."""
+def served(config: Config, around: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> Iterator[httpx.Client]:
+    """A client of the API, which has nothing in memory yet and ends with the block; `around` may wrap the app."""
     port = free_port()
-    api = uvicorn.Server(uvicorn.Config(create_app(config), port=port, ws="none", log_level="warning"))
+    api = uvicorn.Server(uvicorn.Config(around(create_app(config)), port=port, ws="none", log_level="warning"))
     thread = threading.Thread(target=api.run)
     thread.start()
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
