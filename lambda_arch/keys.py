@@ -37,7 +37,11 @@ class Generations(msgspec.Struct, frozen=True):
 
     def horizon(self, generation: int) -> int | None:
         """The horizon of a generation in service or kept for rollback."""
-        return {self.current: self.current_horizon, self.previous: self.previous_horizon}.get(generation or -1)
+        if not generation:
+            return None
+        if generation == self.previous:
+            return self.previous_horizon
+        return self.current_horizon if generation == self.current else None
 
     def oldest_horizon(self) -> int:
         """The horizon since which the speed layer keeps tiles: the earlier of both, so that a rollback is exact."""

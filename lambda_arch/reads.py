@@ -34,6 +34,7 @@ from lambda_arch.store import StoreError
 from lambda_arch.trending import Trends, trends
 
 PROBE_SECONDS, BULK_SECONDS = 0.1, 30.0
+_FAULTS = (hiredis.ReplyError, OSError)
 _POINTER: tuple[Command, ...] = (("HGETALL", GENERATION_KEY), ("GET", CLOCK_KEY))
 
 
@@ -191,7 +192,7 @@ class AsyncStore:
 def _sound(answers: list[Any], refused: Any) -> list[Any]:
     """The answers; the first fault among them is raised."""
     for answer in answers:
-        if isinstance(answer, hiredis.ReplyError | OSError):
+        if isinstance(answer, _FAULTS):
             raise refused(answer)
     return answers
 

@@ -122,18 +122,19 @@ class Answers:
         policy = self._config.serving.policy(use_case, changes)
         return policy, self.answer_of(view, use_case, policy)
 
-    def answer_of(self, view: View, use_case: UseCase, policy: Policy | None = None) -> Answer:
-        """The answer of what was read, by the configured policy if none is given."""
+    def answer_of(self, view: View, use_case: UseCase, policy: Policy | None = None, most: int | None = None) -> Answer:
+        """The answer of what was read, by the configured policy if none is given; of a list the first `most`."""
         found, unreadable = candidates(view.stored[use_case], use_case, view.entity)
         context = _context(view, use_case, policy or self.policy(use_case, view.entity))
         decision = arbitrate(found, context)
-        decision = msgspec.structs.replace(decision, rejected=[*unreadable, *decision.rejected])
+        if unreadable:
+            decision = msgspec.structs.replace(decision, rejected=[*unreadable, *decision.rejected])
         if decision.layer == "blend":
-            return _answered(view, _blend(found, decision), decision)
+            return _answered(view, _blend(found, decision), decision, most)
         chosen = found.batch if decision.layer == "batch" else found.speed
         if decision.layer == "fallback" or chosen is None:
-            return self._fallen_back(view, use_case, decision)
-        return _answered(view, chosen, decision)
+            return self._fallen_back(view, use_case, decision, most)
+        return _answered(view, chosen, decision, most)
 
     def _from_memory(self, entities: Sequence[str], use_cases: Sequence[UseCase]) -> list[View]:
         """Views while the store is away: nothing of anybody, but the models known last."""
@@ -197,12 +198,13 @@ class Answers:
         """The moment by the configured clock, in microseconds; `clock` is the newest event time seen."""
         return wall_now() if self._config.clock == "wall" else max(clock, generations.current_horizon)
 
-    def _fallen_back(self, view: View, use_case: UseCase, decision: Decision) -> Answer:
+    def _fallen_back(self, view: View, use_case: UseCase, decision: Decision, most: int | None) -> Answer:
         models = view.models()
         made = fallback(use_case, models, segment_of(view), self.top_n)
         known = view.loaded.models is not None
         return Answer(
-            use_case=use_case, entity=view.entity, value=presented(use_case, made.value, models), layer="fallback",
+            use_case=use_case, entity=view.entity, value=presented(use_case, made.value, models, most),
+            layer="fallback",
             model=made.model, model_version=made.model_version, as_of=rfc3339(models.horizon) if known else None,
             age_seconds=max(0, view.now - models.horizon) / SECOND if known else None,
             generation=models.generation, evidence=0,
@@ -247,10 +249,10 @@ def _blend(found: Candidates, decision: Decision) -> Prediction:
     )
 
 
-def _answered(view: View, record: Prediction, decision: Decision) -> Answer:
+def _answered(view: View, record: Prediction, decision: Decision, most: int | None) -> Answer:
     return Answer(
         use_case=record.use_case, entity=record.entity,
-        value=presented(record.use_case, record.value, view.models()), layer=decision.layer, model=record.model,
+        value=presented(record.use_case, record.value, view.models(), most), layer=decision.layer, model=record.model,
         model_version=record.model_version, as_of=record.as_of,
         age_seconds=age(record, view.generations, view.now) / SECOND, generation=record.generation,
         evidence=record.evidence, decision=decision,

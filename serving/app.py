@@ -7,14 +7,15 @@ fallback chain answers for the unknown (`fallback`), and the reply says all of i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
 from lambda_arch.config import Config
 from lambda_arch.list_reads import ListReads
 from lambda_arch.reads import AsyncStore
+from serving.access.bodies import LimitedBody
 from serving.access.secured import secured
 from serving.answers import Answers
 from serving.audience import Audience
@@ -46,6 +47,24 @@ from serving.routes.users import users
 from serving.rules.reading import Rulebook
 from serving.trends import Talk
 
+ROUTERS = (
+    users,
+    sessions,
+    titles,
+    trending,
+    segments,
+    churn,
+    predictions,
+    decisions,
+    experiments,
+    events,
+    administration,
+    documentation,
+    live,
+    operations,
+    pages,
+)
+
 
 def create_app(config: Config) -> FastAPI:
     """The API over the configured store; connections are opened by the first question, closed at the end."""
@@ -56,6 +75,25 @@ def create_app(config: Config) -> FastAPI:
     desk = Desk(answers, metrics, DecisionLog(config, metrics.logged), recommender, explainer)
     operator = Administration(config)
     outbox = Outbox(config.kafka.bootstrap, config.serving.delivery_seconds)
+    # The stock documentation pages load their scripts from elsewhere.
+    app = FastAPI(
+        title="Audience predictions", version="1", docs_url=None, redoc_url=None,
+        lifespan=_living(rules, outbox, desk, operator),
+    )  # fmt: skip
+    app.state.desk, app.state.pulse = desk, Pulse(store, desk.answers, desk.metrics)
+    app.state.audience = Audience(answers, ListReads(store))
+    app.state.administration, app.state.talk = operator, Talk(store, answers)
+    app.state.intake = Intake(outbox, config, desk.metrics)
+    _layered(app, config, desk)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app
+
+
+def _living(
+    rules: Rulebook, outbox: Outbox, desk: Desk, operator: Administration
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What runs beside the answers, and what is closed at the end."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -66,32 +104,13 @@ def create_app(config: Config) -> FastAPI:
         await desk.close()
         operator.close()
 
-    # The stock documentation pages load their scripts from elsewhere.
-    app = FastAPI(title="Audience predictions", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.state.desk, app.state.pulse = desk, Pulse(store, desk.answers, desk.metrics)
-    app.state.audience = Audience(answers, ListReads(store))
+    return lifespan
+
+
+def _layered(app: FastAPI, config: Config, desk: Desk) -> None:
+    """What a request goes through before an address has it: the last that is added is the first that is asked."""
+    app.add_middleware(LimitedBody, access=config.serving.access)
     app.add_middleware(Direct, desk=desk)
-    app.state.administration, app.state.talk = operator, Talk(store, answers)
-    app.state.intake = Intake(outbox, config, desk.metrics)
     secured(app, config.serving.access)
     app.add_middleware(Timed, metrics=desk.metrics)
     with_problems(app)
-    for router in (
-        users,
-        sessions,
-        titles,
-        trending,
-        segments,
-        churn,
-        predictions,
-        decisions,
-        experiments,
-        events,
-        administration,
-        documentation,
-        live,
-        operations,
-        pages,
-    ):
-        app.include_router(router)
-    return app

@@ -99,10 +99,10 @@ def arbitrate(candidates: Candidates, context: Context) -> Decision:
     speed_reason = candidates.speed and rejection(candidates.speed, context)
     batch = None if batch_reason else candidates.batch
     speed = None if speed_reason else candidates.speed
-    reasons: list[tuple[Layer, Reason | None]] = [("batch", batch_reason or None), ("speed", speed_reason or None)]
-    rejected = [Rejection(layer, reason) for layer, reason in reasons if reason]
     if batch and speed:
         return _between(batch, speed, context)
+    reasons: list[tuple[Layer, Reason | None]] = [("batch", batch_reason or None), ("speed", speed_reason or None)]
+    rejected = [Rejection(layer, reason) for layer, reason in reasons if reason]
     layer, rule = _alone(batch, speed)
     return Decision(layer=layer, rule=rule, policy=context.policy.rule, rejected=rejected)
 
@@ -201,10 +201,10 @@ def _newer(batch: Prediction, speed: Prediction) -> Layer | None:
 
 
 def _check(candidates: Candidates, use_case: UseCase) -> None:
-    places: list[tuple[Layer, Prediction | None]] = [("batch", candidates.batch), ("speed", candidates.speed)]
-    for layer, record in places:
-        if record and (record.use_case, record.layer) != (use_case, layer):
+    batch, speed = candidates.batch, candidates.speed
+    for layer, record in (("batch", batch), ("speed", speed)):
+        if record and (record.use_case != use_case or record.layer != layer):
             raise ValueError(f"want a {layer} record of {use_case}, have a {record.layer} record of {record.use_case}")
-    entities = {record.entity for _, record in places if record}
-    if len(entities) > 1:
-        raise ValueError(f"want records of one entity, have {' and '.join(sorted(entities))}")
+    if batch and speed and batch.entity != speed.entity:
+        both = sorted((batch.entity, speed.entity))
+        raise ValueError(f"want records of one entity, have {' and '.join(both)}")

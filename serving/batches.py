@@ -76,7 +76,7 @@ async def _of_users(desk: Desk, users: Sequence[str], use_cases: Sequence[UseCas
     others: list[UseCase] = [use_case for use_case in use_cases if use_case != "recommend"]
     wished = users if "recommend" in use_cases else []
     lists, records = await asyncio.gather(
-        asyncio.gather(*(desk.recommended(user, wish) for user in wished)),
+        desk.recommended_to(wished, wish),
         _records(desk, [f"u:{user}" for user in users], others),
     )
     by_case = [dict(zip(others, answers, strict=True)) for answers in records]

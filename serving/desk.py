@@ -16,7 +16,7 @@ from serving.decision_log import DecisionLog
 from serving.entries import noted
 from serving.explaining import Explainer
 from serving.metrics import Metrics
-from serving.recommending import Recommender
+from serving.recommending import Recommended, Recommender
 from serving.replies import fields, sent, told
 from serving.rules.wish import Wish
 
@@ -42,13 +42,17 @@ class Desk:
         """Count an answer that goes out, and log it where it is in the sample; `shown` are the titles of a list."""
         self.metrics.count(answer)
         if self._log.wants(answer.entity):
-            use_case, entity, top_n = answer.use_case, answer.entity, self.answers.top_n
-            taken = self.answers.assigned(use_case, entity)
-            policy = self.answers.policy(use_case, entity)
-            self._log.note(noted(view, answer, policy, top_n, shown=shown, arms=taken.arms))
-            for experiment, arm, changes in taken.shadows:
-                policy, hidden = self.answers.shadow(view, use_case, changes)
-                self._log.note(noted(view, hidden, policy, top_n, shown=None, arms={experiment: arm}, shadow=True))
+            self._log_of(view, answer.use_case, shown)
+
+    def _log_of(self, view: View, use_case: UseCase, shown: Sequence[str] | None) -> None:
+        """Log what is decided of a view: the whole list, whatever of it is shown."""
+        answers, top_n = self.answers, self.answers.top_n
+        taken, policy = answers.assigned(use_case, view.entity), answers.policy(use_case, view.entity)
+        decided = answers.answer_of(view, use_case, policy)
+        self._log.note(noted(view, decided, policy, top_n, shown=shown, arms=taken.arms))
+        for experiment, arm, changes in taken.shadows:
+            policy, hidden = answers.shadow(view, use_case, changes)
+            self._log.note(noted(view, hidden, policy, top_n, shown=None, arms={experiment: arm}, shadow=True))
 
     async def close(self) -> None:
         """Send what waits to be logged, and close the connections."""
@@ -57,12 +61,27 @@ class Desk:
 
     async def recommended(self, user_id: str, wish: Wish) -> Answer:
         """What a viewer is recommended, counted; raises WishError, and StoreError where the store is away."""
+        return self._recommended(await self.recommender.of_user(user_id, self._wish_of(user_id, wish)))
+
+    async def recommended_to(self, user_ids: Sequence[str], wish: Wish) -> list[Answer]:
+        """The same for many, in their order, read in one round trip for all whom the same rules apply to."""
+        by_wish: dict[Wish, list[int]] = {}
+        for place, user_id in enumerate(user_ids):
+            by_wish.setdefault(self._wish_of(user_id, wish), []).append(place)
+        asked = [self.recommender.of_users([user_ids[place] for place in by_wish[own]], own) for own in by_wish]
+        places = [place for own in by_wish.values() for place in own]
+        found = [one for some in await asyncio.gather(*asked) for one in some]
+        in_order = dict(zip(places, found, strict=True))
+        return [self._recommended(in_order[place]) for place in range(len(user_ids))]
+
+    def _wish_of(self, user_id: str, wish: Wish) -> Wish:
+        """The wish by the placement of the viewer's arm, where none is named."""
         placement = self.answers.assigned("recommend", f"u:{user_id}").placement
-        if placement and wish.placement is None:
-            wish = structs.replace(wish, placement=placement)
-        view, decided, answer = await self.recommender.of_user(user_id, wish)
-        self.note(view, decided, [item["title_id"] for item in answer.value["items"]])
-        return answer
+        return structs.replace(wish, placement=placement) if placement and wish.placement is None else wish
+
+    def _recommended(self, found: Recommended) -> Answer:
+        self.note(found.view, found.answer, [item["title_id"] for item in found.answer.value["items"]])
+        return found.answer
 
     async def ask(self, use_case: UseCase, entity: str) -> dict[str, Any]:
         """The answer's fields; raises StoreError where the store is away."""

@@ -16,7 +16,7 @@ from lambda_arch.fidelity import FidelityTable
 from lambda_arch.keys import Generations
 from lambda_arch.models import Models
 from lambda_arch.policies import Policy
-from lambda_arch.records import UnknownSchemaError, UseCase
+from lambda_arch.records import USE_CASES, UnknownSchemaError, UseCase
 from serving.answers import Answer, View
 from serving.current import Loaded
 from serving.stored import Pair
@@ -82,11 +82,16 @@ def entry_of(note: Noted) -> Entry:
     table = view.loaded.fidelity
     return Entry(
         use_case=answer.use_case, entity=answer.entity, now=view.now, written_at=note.written_at,
-        generations=view.generations, loaded=view.loaded.generation, away=view.away, stored=view.stored,
+        generations=view.generations, loaded=view.loaded.generation, away=view.away, stored=_records(view.stored),
         fidelity=table and table.at(answer.use_case, answer.decision.bucket), policy=note.policy.model_dump(),
         top_n=note.top_n, answer=bare(answer), shown=None if note.shown is None else list(note.shown),
         arms=dict(note.arms), shadow=note.shadow,
     )  # fmt: skip
+
+
+def _records(stored: Mapping[UseCase, Pair]) -> dict[UseCase, Pair]:
+    """What the answer was made of: of all that was read, the records."""
+    return {use_case: pair for use_case, pair in stored.items() if use_case in USE_CASES}
 
 
 def bare(answer: Answer) -> Answer:

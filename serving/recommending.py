@@ -43,10 +43,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recommended(NamedTuple):
-    """What was read, what of it was decided, and what goes out: the same with the titles that are shown."""
+    """What was read, and what goes out: what was decided of it, with the titles that are shown."""
 
     view: View
-    decided: Answer
     answer: Answer
 
 
@@ -59,15 +58,22 @@ class Recommender:
 
     async def of_user(self, user_id: str, wish: Wish) -> Recommended:
         """What a viewer gets; raises WishError for what the rules do not know, StoreError where the store is away."""
+        [found] = await self.of_users([user_id], wish)
+        return found
+
+    async def of_users(self, user_ids: Sequence[str], wish: Wish) -> list[Recommended]:
+        """What viewers get, in their order, read in one round trip; in a second one those whose list is made anew."""
         asked = terms(wish, self.rules.book)
-        entity = f"u:{user_id}"
+        entities = [f"u:{user_id}" for user_id in user_ids]
+        listed: list[Recommended | None] = [None] * len(entities)
         if wish.is_plain and self.rules.book.is_empty:
-            view = await self._answers.view(entity, _QUICK)
-            answer = self._answers.answer_of(view, "recommend")
-            if not _is_stale(answer, view):
-                return _recommended(view, answer, {"items": answer.value["items"][: wish.n]})
-        view = await self._answers.view(entity, _WHOLE)
-        return await self._under_rules(view, asked)
+            listed = [self._listed(view, wish.n) for view in await self._answers.views(entities, _QUICK)]
+            if None not in listed:
+                return [found for found in listed if found]
+        left = [entity for entity, found in zip(entities, listed, strict=True) if found is None]
+        made = [await self._under_rules(view, asked) for view in await self._answers.views(left, _WHOLE)]
+        anew = iter(made)
+        return [found or next(anew) for found in listed]
 
     async def of_session(self, history: Sequence[Seen], wish: Wish) -> Session:
         """What somebody without an id gets; `history` is what they watched, newest first, of any strength above 0."""
@@ -90,6 +96,11 @@ class Recommender:
         models, now = await self._answers.in_service()
         return similar(await self._shelves.of(models, self.rules.book), asked, title, now)
 
+    def _listed(self, view: View, count: int) -> Recommended | None:
+        """The first titles of the list that is stored; None where it has to be made anew."""
+        answer = self._answers.answer_of(view, "recommend", most=count)
+        return None if _is_stale(answer, view) else Recommended(view, answer)
+
     async def _under_rules(self, view: View, asked: Terms) -> Recommended:
         answer = self._answers.answer_of(view, "recommend")
         listed = [(item["title_id"], item["score"]) for item in answer.value["items"]]
@@ -102,7 +113,8 @@ class Recommender:
             listed=[] if own else listed, label=label, taste=taste, rest=popular_chain(shelf.models, segment_of(view))
         )
         found = listing(shelf, asked, offer, person.seen, view.now)
-        return _recommended(view, answer, self._value(shelf.models, shelf, found, asked, taste))
+        value = {**answer.value, **self._value(shelf.models, shelf, found, asked, taste)}
+        return Recommended(view, structs.replace(answer, value=value))
 
     async def _shelf(self, view: View, listed: Sequence[str]) -> Shelf:
         if view.loaded.models:
@@ -123,15 +135,8 @@ class Recommender:
         }
 
 
-def _recommended(view: View, answer: Answer, shown: Mapping[str, Any]) -> Recommended:
-    # What the answer was made of is the records; they are what the log of decisions has.
-    records = {use_case: pair for use_case, pair in view.stored.items() if use_case not in (PROFILE, STATE)}
-    shorter = structs.replace(view, stored=records)
-    return Recommended(shorter, answer, structs.replace(answer, value={**answer.value, **shown}))
-
-
 def _is_stale(answer: Answer, view: View) -> bool:
-    """Whether a stored list may have titles that were seen since it was made: then it is made anew."""
+    """Whether titles that are shown may have been seen since the list was made: then it is made anew."""
     batch, speed = view.stored["recommend"]
     if answer.layer in ("batch", "blend") and speed:
         return seen_since(view, {item["title_id"] for item in answer.value["items"]})

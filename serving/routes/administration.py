@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from lambda_arch.config import Config
 from lambda_arch.generations import RollbackError, roll_back, summaries
 from lambda_arch.store import Store, store_faults
-from serving.conditional import conditional
+from serving.caching import conditional
 from serving.problems import DOCUMENTED, RETRY_SECONDS, documented, problem
 from serving.rejected import AwayError, counted, newest
 from serving.replies import MeasureReply, Reply

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from serving.access.headers import PAGE_POLICY
-from serving.conditional import conditional
+from serving.caching import conditional
 
 # fastapi-offline has swagger-ui's files as data; none of its code is used.
 _WHEEL = files("fastapi_offline") / "static"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -11,6 +10,8 @@ from typing import NamedTuple
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
+
+from serving.caching import is_known, tag_of
 
 pages = APIRouter(include_in_schema=False)
 
@@ -55,7 +56,7 @@ def _sent(request: Request, name: str) -> Response:
         "Vary": "Accept-Encoding",
         "Content-Security-Policy": POLICY,
     }
-    if request.headers.get("if-none-match") == found.tag:
+    if is_known(found.tag, request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
@@ -69,8 +70,7 @@ def _file(name: str) -> File | None:
     if place is None:
         return None
     content = place.read_bytes()
-    tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-    return File(content, gzip.compress(content, mtime=0), tag, TYPES[name.rpartition(".")[2]])
+    return File(content, gzip.compress(content, mtime=0), tag_of(content), TYPES[name.rpartition(".")[2]])
 
 
 def _place(name: str) -> Traversable | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Query, Response
 from msgspec import structs
 
@@ -24,7 +25,9 @@ users = APIRouter(prefix="/v1/users", responses=DOCUMENTED)
 async def recommendations(user_id: Id, desk: AtDesk, wish: AskedFor, if_none_match: IfNoneMatch = None) -> Response:
     """What goes to the top of this viewer's watchlist: at most `n` titles, best first, none that they have seen."""
     answer = await desk.recommended(user_id, wish)
-    return sent_once(told(answer), [answer.generation, answer.layer, answer.value], if_none_match, ASK_AGAIN)
+    value = msgspec.Raw(msgspec.json.encode(answer.value))  # once, for the tag and for the reply
+    whole = told(structs.replace(answer, value=value))
+    return sent_once(whole, [answer.generation, answer.layer, value], if_none_match, ASK_AGAIN)
 
 
 @users.get("/{user_id:path}/segment", response_model=SegmentReply)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
@@ -121,6 +122,9 @@ class Placement(Section):
         return self
 
 
+_UNRULED = Placement()
+
+
 class Book(Section):
     """All rules of one file."""
 
@@ -139,13 +143,13 @@ class Book(Section):
     def placement(self, name: str | None) -> Placement | None:
         """The rules of a placement, of `default` where none is named; None where a name is not known."""
         if name is None:
-            return self.placements.get(DEFAULT, Placement())
+            return self.placements.get(DEFAULT, _UNRULED)
         return self.placements.get(name)
 
-    @property
+    @cached_property
     def is_empty(self) -> bool:
         """Whether a request that asks for nothing particular is answered as if there were no rules."""
-        return not self.availability and self.placements.get(DEFAULT, Placement()) == Placement()
+        return not self.availability and self.placement(None) == _UNRULED
 
 
 def _listed(values: tuple[object, ...]) -> str:
