@@ -14,6 +14,7 @@ from deploy.servers import in_use
 from deploy.topics import existing_topics
 from jobs.report import opened_lake
 from lambda_arch.config import Config, ConfigError, load_config
+from lambda_arch.keys import EXPERIMENTS_KEY, HIT_RATES_KEY
 from lambda_arch.store import Store
 from serving.decision_topic import logged
 
@@ -50,7 +51,7 @@ def report(hours: Hours = HOURS, as_json: AsJson = False) -> None:
         raise ConfigError("no experiment that is shown is configured: see serving.experiments in docs/experiments.md")
     served, outcomes = _followed(config, hours)
     found = [{**report_of(one, served, outcomes), "hours": hours} for one in shown]
-    Store(config.store.url, config.store.ttl_days).put_experiments(json.dumps(found).encode())
+    Store(config.store.url, config.store.ttl_days).put_told(EXPERIMENTS_KEY, json.dumps(found).encode())
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -62,9 +63,12 @@ def hit_rate(hours: Hours = HOURS, as_json: AsJson = False) -> None:
     """How many of the logged lists had a title that was then watched, by the layer that answered."""
     from batch.measures.experiment_report import hit_rates
 
-    rates = hit_rates(*_followed(in_use(load_config()), hours))
+    config = in_use(load_config())
+    rates = hit_rates(*_followed(config, hours))
+    told = json.dumps({"hours": hours, "layers": rates})
+    Store(config.store.url, config.store.ttl_days).put_told(HIT_RATES_KEY, told.encode())
     if as_json:
-        typer.echo(json.dumps(rates))
+        typer.echo(told)
         return
     table = Table("layer", "hit rate", "± se", "lists", "users", box=None)
     for layer, found in rates.items():

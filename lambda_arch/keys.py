@@ -7,7 +7,7 @@ and `la:audience:N:LIST:I`: a generation's lists of users, in pieces; `la:said:U
 layer says of them; `la:clock`; `la:night`: the night that runs; `la:rescored`: which partitions were scored anew in
 which epoch; `la:trending`: titles that rise or fall; `la:scorer:ID`, `la:query:NAME`: how a scorer, or a query of the
 speed layer, stands; `la:living`: the keys of those that live, by when they told of themselves last; `la:experiments`:
-the newest reports of experiments.
+the newest reports of experiments; `la:hit-rates`: how often what was served was then watched.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 GENERATION_KEY, CLOCK_KEY, NUMBERS_KEY, NIGHT_KEY = "la:gen", "la:clock", "la:numbers", "la:night"
 RESCORED_KEY, LIVING_KEY, TRENDING_KEY = "la:rescored", "la:living", "la:trending"
 LIVING_SECONDS = 20  # after which a scorer or query that tells nothing more is forgotten
-EXPERIMENTS_KEY = "la:experiments"
+EXPERIMENTS_KEY, HIT_RATES_KEY = "la:experiments", "la:hit-rates"
 
 
 class Generations(msgspec.Struct, frozen=True):

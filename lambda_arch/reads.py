@@ -14,7 +14,6 @@ from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.gathered import Asked, Reading, batches
 from lambda_arch.keys import (
     CLOCK_KEY,
-    EXPERIMENTS_KEY,
     GENERATION_KEY,
     LIVING_KEY,
     NUMBERS_KEY,
@@ -111,9 +110,9 @@ class AsyncStore:
         stored = _sound(await self._ask(asked), self._refused) if asked else []
         return [decode_agreement(found) for found in stored if found]
 
-    async def experiments(self) -> bytes | None:
-        """What the experiments showed when that was last reported (JSON), or None."""
-        stored: bytes | None = (await self.bulk([("GET", EXPERIMENTS_KEY)]))[0]
+    async def told(self, key: str) -> bytes | None:
+        """What was last reported under a key or HIT_RATES_KEY (JSON), or None."""
+        stored: bytes | None = (await self.bulk([("GET", key)]))[0]
         return stored
 
     async def bulk(self, commands: Sequence[Command]) -> list[Any]:

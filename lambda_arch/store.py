@@ -20,7 +20,6 @@ from lambda_arch.commits import Commit, CommitResult, StoredEntity, result_of
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.keys import (
     CLOCK_KEY,
-    EXPERIMENTS_KEY,
     GENERATION_KEY,
     NUMBERS_KEY,
     Generations,
@@ -211,9 +210,9 @@ class Store:
         """Write how a generation agrees with what the speed layer said before it."""
         self.redis.set(agreement_key(agreement.generation), msgspec.json.encode(agreement), ex=self.ttl)
 
-    def put_experiments(self, reports: bytes) -> None:
-        """Write what the experiments show so far (JSON)."""
-        self.redis.set(EXPERIMENTS_KEY, reports, ex=self.ttl)
+    def put_told(self, key: str, told: bytes) -> None:
+        """Write what was last reported under a key or HIT_RATES_KEY (JSON)."""
+        self.redis.set(key, told, ex=self.ttl)
 
     def says(self, entity: str, use_case: str) -> bool:
         """Whether the speed layer has a record for an entity."""

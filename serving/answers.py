@@ -179,11 +179,13 @@ class Answers:
         """The configured experiments."""
         return self._config.serving.experiments
 
-    async def reports(self) -> list[dict[str, Any]]:
-        """What the experiments showed when that was last reported. Raises StoreError."""
-        stored = await self._store.experiments()
-        found: list[dict[str, Any]] = msgspec.json.decode(stored) if stored else []
-        return found
+    async def told(self, key: str) -> Any:
+        """What was last reported under a key, EXPERIMENTS_KEY or HIT_RATES_KEY; None where nothing was.
+
+        Raises StoreError.
+        """
+        stored = await self._store.told(key)
+        return msgspec.json.decode(stored) if stored else None
 
     async def agreements(self, most: int) -> list[Agreement]:
         """How far the layers were from each other before the newest nights, the newest first. Raises StoreError."""

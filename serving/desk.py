@@ -80,6 +80,7 @@ class Desk:
         return structs.replace(wish, placement=placement) if placement and wish.placement is None else wish
 
     def _recommended(self, found: Recommended) -> Answer:
+        self.metrics.removed(found.removed)
         self.note(found.view, found.answer, [item["title_id"] for item in found.answer.value["items"]])
         return found.answer
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from serving.replies import EntityReply, Reply
 from serving.values import Because, Named
 
@@ -33,10 +35,18 @@ class ExplainedTitle(Named):
     popularity: float
 
 
+class Watched(Named):
+    """A title of the history, when something was done with it last, and whether the night knew or it came since."""
+
+    at: str
+    known_by: Literal["batch", "speed"]
+
+
 class ExplainedTitles(Reply):
-    """How many titles the history has, and what each of the first recommended ones is there for."""
+    """How many titles the history has, its newest, and what each of the first recommended ones is there for."""
 
     history: int
+    newest: list[Watched]
     titles: list[ExplainedTitle]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lambda_arch.clock import SECOND
+from lambda_arch.clock import SECOND, rfc3339
 from lambda_arch.contributions import because, churn_reasons, strongest_words, words_of
 from lambda_arch.models import Models, SentimentModel
 from lambda_arch.records import TITLE_USE_CASES, USER_USE_CASES, UseCase
@@ -18,7 +18,7 @@ from serving.stored import candidates
 from serving.values import named
 
 STRONGEST = 20  # words of each class
-REASONS = 10  # titles of the history
+REASONS = 10  # titles of the history, those that explain and the newest
 
 
 class Explainer:
@@ -86,6 +86,10 @@ def _recommend(person: Person, models: Models, recommended: Answer, n: int) -> d
     titles = [item["title_id"] for item in recommended.value["items"][:n]]
     return {
         "history": len(person.whole.lifetime.history),
+        "newest": [
+            {**named(seen.title, models), "at": rfc3339(seen.time), "known_by": person.knows(seen)}
+            for seen in person.whole.lifetime.history[:REASONS]
+        ],
         "titles": [
             {
                 **named(title, models),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from functools import cache
 
 import msgspec
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lambda_arch.agreement import Agreement
 from serving.answers import Answer
+from serving.rules.filters import kind
 
 LIVE = "/v1/live"  # a stream: how long it was watched is no time to answer
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -43,6 +45,10 @@ class Metrics:
         self._rejections = Counter(
             "lambda_arch_rejections", "Records that could not answer, by layer and reason",
             ["use_case", "layer", "reason"], registry=self._registry,
+        )  # fmt: skip
+        self._removed = Counter(
+            "lambda_arch_removed_titles", "Titles of the layers' lists that a rule took out", ["rule"],
+            registry=self._registry,
         )  # fmt: skip
         self._logged = Counter(
             "lambda_arch_logged_decisions", "Sampled decisions by what became of them on their way to the topic",
@@ -80,6 +86,11 @@ class Metrics:
         self._decided(answer.use_case, answer.decision.layer, answer.decision.rule).inc()
         for rejection in answer.decision.rejected:
             self._rejections.labels(answer.use_case, rejection.layer or "none", rejection.reason).inc()
+
+    def removed(self, titles: Mapping[str, int]) -> None:
+        """Note how many titles of a list each rule took out."""
+        for rule, count in titles.items():
+            self._removed.labels(kind(rule)).inc(count)
 
     def logged(self, fate: str) -> None:
         """Note what became of a decision on its way to the log."""

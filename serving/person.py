@@ -44,9 +44,17 @@ class Person:
         """Every title of the history."""
         return [entry.title for entry in self.whole.lifetime.history]
 
+    def knows(self, seen: Seen) -> str:
+        """The layer that knew of it first."""
+        return "batch" if seen in self._of_night else "speed"
+
     def taste(self, layer: str) -> tuple[Seen, ...]:
         """The history that a layer's list is made of, newest first."""
         return (self.night if layer == "batch" else self.whole).lifetime.history
+
+    @cached_property
+    def _of_night(self) -> frozenset[Seen]:
+        return frozenset(self.night.lifetime.history)
 
     @cached_property
     def _state(self) -> State[Tile]:

@@ -43,10 +43,14 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recommended(NamedTuple):
-    """What was read, and what goes out: what was decided of it, with the titles that are shown."""
+    """What was read, and what goes out: what was decided of it, with the titles that are shown.
+
+    `removed`: how many titles of the layer's list each rule took out.
+    """
 
     view: View
     answer: Answer
+    removed: Mapping[str, int] = {}
 
 
 class Recommender:
@@ -114,7 +118,8 @@ class Recommender:
         )
         found = listing(shelf, asked, offer, person.seen, view.now)
         value = {**answer.value, **self._value(shelf.models, shelf, found, asked, taste)}
-        return Recommended(view, structs.replace(answer, value=value))
+        removed = _taken_out(shelf, found, [title for title, _ in listed])
+        return Recommended(view, structs.replace(answer, value=value), removed)
 
     async def _shelf(self, view: View, listed: Sequence[str]) -> Shelf:
         if view.loaded.models:
@@ -133,6 +138,12 @@ class Recommender:
             "items": [{**item, "why": why} for item, why in zip(items, reasons, strict=True)],
             "explanation": {"placement": asked.name, "rules": self.rules.version, "removed": _removed(shelf, found)},
         }
+
+
+def _taken_out(shelf: Shelf, found: Listing, listed: Sequence[str]) -> dict[str, int]:
+    rows = shelf.of(listed)
+    counts = {rule.name: int(rule.removes[rows].sum()) for rule in found.rules}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _is_stale(answer: Answer, view: View) -> bool:

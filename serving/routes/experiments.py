@@ -1,4 +1,4 @@
-"""What is asked about experiments: which there are, and what they showed when that was last reported."""
+"""What is asked about what came of answers: experiments, and hit rates, as they were last reported."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from lambda_arch.experiments import Experiment
+from lambda_arch.keys import EXPERIMENTS_KEY, HIT_RATES_KEY
 from serving.desk import AtDesk
 from serving.problems import DOCUMENTED
 
@@ -19,10 +20,33 @@ class ExperimentsReply(BaseModel):
     reports: list[dict[str, Any]]
 
 
-experiments = APIRouter(prefix="/v1/experiments", responses=DOCUMENTED)
+class HitRate(BaseModel):
+    """Of a layer's logged lists the share of which a title was then watched, with its standard error over users."""
+
+    hit_rate: float
+    standard_error: float
+    lists: int
+    users: int
 
 
-@experiments.get("")
+class HitRatesReply(BaseModel):
+    """By the layer that answered, within so many hours of the answer; hours are null where nothing was reported yet."""
+
+    hours: float | None = None
+    layers: dict[str, HitRate] = {}
+
+
+experiments = APIRouter(prefix="/v1", responses=DOCUMENTED)
+
+
+@experiments.get("/experiments")
 async def all_experiments(desk: AtDesk) -> ExperimentsReply:
     """Who gets what, and what came of it so far."""
-    return ExperimentsReply(experiments=list(desk.answers.experiments), reports=await desk.answers.reports())
+    reports = await desk.answers.told(EXPERIMENTS_KEY) or []
+    return ExperimentsReply(experiments=list(desk.answers.experiments), reports=reports)
+
+
+@experiments.get("/hit-rate")
+async def hit_rate(desk: AtDesk) -> HitRatesReply:
+    """How often what was served was then watched, as `lambda-arch hit-rate` last found."""
+    return HitRatesReply.model_validate(await desk.answers.told(HIT_RATES_KEY) or {})

@@ -12,6 +12,8 @@ from serving.rules.book import DEFAULT, Book, Placement
 from serving.rules.shelf import Rule, Shelf
 from serving.rules.wish import Wish, WishError
 
+ASKED = "asked:"  # how the names of a request's own rules begin
+
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """A request's wish together with its placement's rules."""
@@ -56,12 +58,20 @@ def removals(shelf: Shelf, asked: Terms, history: Iterable[str], now: int) -> li
     if not wish.seen:
         rules.append(Rule("seen", shelf.among(history)))
     if wish.exclude:
-        rules.append(Rule("asked: exclude", shelf.among(wish.exclude)))
+        rules.append(Rule(f"{ASKED} exclude", shelf.among(wish.exclude)))
     if wish.include:
-        rules.append(Rule("asked: include", ~shelf.among(wish.include)))
+        rules.append(Rule(f"{ASKED} include", ~shelf.among(wish.include)))
     if wish.genre:
-        rules.append(Rule(f"asked: genre {' or '.join(wish.genre)}", ~shelf.of_genres(wish.genre)))
+        rules.append(Rule(f"{ASKED} genre {' or '.join(wish.genre)}", ~shelf.of_genres(wish.genre)))
     return [rule for rule in rules if rule.removes.any()]
+
+
+def kind(rule: str) -> str:
+    """A rule's name without what a request says, so that there are no more of them than the book has."""
+    first = rule.partition(" ")[0]
+    if first == ASKED:
+        return "asked"
+    return rule if first.endswith(":") else first
 
 
 def hidden(shelf: Shelf, rules: Iterable[Rule]) -> Flags:

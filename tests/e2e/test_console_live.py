@@ -46,6 +46,7 @@ def test_a_view_by_a_button_is_kept_by_kafka_and_changes_what_the_page_says(runn
         page.click("#answers button.little >> nth=0")
         page.wait_for_selector("#answers >> text=/ 2 events/", timeout=PATIENCE_MS)
         assert page.locator("#answers button.little").count() < again
+        page.wait_for_selector("#history tr:has-text('speed') >> nth=1")
         page.wait_for_selector("#pulse .dot.good")
     record = decode(store.redis.hget("la:{u:somebody new}:s", "recommend"))
     assert (record.evidence, record.generation) == (2, 2)

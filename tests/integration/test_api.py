@@ -397,7 +397,7 @@ def test_openapi_types_every_answer(serve: Serve) -> None:
         "/v1/users/{user_id}/layers", "/v1/users/{user_id}/explain", "/v1/sessions/recommendations",
         "/v1/titles/{title_id}/similar", "/v1/titles/{title_id}/explain",
         "/v1/titles/{title_id}/sentiment", "/v1/live", "/v1/trending", "/v1/agreement",
-        "/v1/agreement/{generation}", "/v1/experiments", "/health", "/ready", "/metrics",
+        "/v1/agreement/{generation}", "/v1/experiments", "/v1/hit-rate", "/health", "/ready", "/metrics",
     }  # fmt: skip
     churn = api["paths"]["/v1/users/{user_id}/churn"]["get"]["responses"]
     assert churn["200"]["content"]["application/json"]["schema"]["$ref"].endswith("AnswerReply_Churn_")

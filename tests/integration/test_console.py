@@ -19,13 +19,17 @@ from store_server import StoreServer, free_port
 from test_api import FIDELITY, HORIZON, NOW, VALUES, record
 from test_members import CURVE
 
+from lambda_arch.agreement import Agreed, Agreement
+from lambda_arch.clock import DAY, HOUR
 from lambda_arch.commits import Commit
 from lambda_arch.config import load_config
+from lambda_arch.keys import HIT_RATES_KEY
 from lambda_arch.models import Models
 from lambda_arch.records import USER_USE_CASES, encode
 from lambda_arch.scorers import put_query, put_scorer
 from lambda_arch.store import Store
 from lambda_arch.talked_about import note_trending
+from lambda_arch.tiles import MILLION, Profile, Seen, Tile
 from serving.app import create_app
 from serving.pulse import BEAT_SECONDS, Flow, flow_of
 
@@ -37,6 +41,11 @@ SCORER = {
 }  # fmt: skip
 PACE = {"direction": "rising", "posts": 40, "usual": 10.5, "score": 6.25}
 RISING = record("sentiment", "t:b", "speed", value=VALUES["sentiment"] | {"pace": PACE})
+HISTORY = (Seen(HORIZON - HOUR, 1, "c", MILLION), Seen(HORIZON - DAY, 2, "d", MILLION))
+WATCHED = Profile(lifetime=Tile(counts={"view": 2}, first=HORIZON - DAY, last=HORIZON - HOUR, history=HISTORY))
+HIT_RATES = {
+    "hours": 24.0, "layers": {"speed": {"hit_rate": 0.125, "standard_error": 0.03, "lists": 80, "users": 40}},
+}  # fmt: skip
 QUERY = {"query": "speed-events", "per_second": 8.0, "lag": {"events/0": 1}, "counts": {"late": 5, "applied": 9}}
 
 
@@ -66,8 +75,13 @@ def base(server: StoreServer, store: Store, small_models: Models) -> Iterator[st
     members.publish(store, {"7": {"segment": members.segment_of(1), "churn": members.risk_of(0.9)}})
     store.flip(2, HORIZON)
     store.advance_clock(NOW)
+    store.reserve(2, HORIZON)
+    store.put_agreement(Agreement(2, 1, {"churn": Agreed(0.875, 0.01, 40, 2), "segment": Agreed(None, None, 0, 1)}))
+    store.put_told(HIT_RATES_KEY, json.dumps(HIT_RATES).encode())
     for entity, use_cases in {"u:42": USER_USE_CASES, "t:a": ("sentiment",)}.items():
-        store.publish(2, [(entity, {name: encode(record(name, entity, "batch")) for name in use_cases})])
+        fields = {name: encode(record(name, entity, "batch")) for name in use_cases}
+        profile = {"profile": msgspec.msgpack.encode(WATCHED)} if entity == "u:42" else {}
+        store.publish(2, [(entity, {**fields, **profile})])
         store.commit([Commit(entity, 0, 0, b"", [record(name, entity, "speed") for name in use_cases])])
     store.commit([Commit("t:b", 0, 0, b"", [RISING])])
     note_trending(store, [RISING])
@@ -138,6 +152,28 @@ def test_a_viewer_nobody_knows_is_told_what_is_popular_and_why(base: str, chromi
     page.click("text=Why these?")
     page.wait_for_selector("text=Nobody knows this viewer yet")
     assert "fallback" in page.inner_text("#answers")
+    assert watched.complaints == []
+    page.close()
+
+
+def test_what_a_viewer_watched_is_told_and_what_of_it_brought_each_title_up(base: str, chromium: Browser) -> None:
+    watched = Watched(chromium.new_page(), base)
+    page = watched.open("viewer/42")
+    page.wait_for_selector("#history table")
+    assert page.locator("#history tbody td:first-child").all_inner_texts() == ["The C", "The D"]
+    page.click("text=Why these?")
+    page.wait_for_selector("#because table")
+    assert ("because of" in page.inner_text("#because").lower(), watched.complaints) == (True, [])
+    page.close()
+
+
+def test_how_the_layers_agree_and_how_often_lists_were_a_hit(base: str, chromium: Browser) -> None:
+    watched = Watched(chromium.new_page(), base)
+    page = watched.open("models")
+    page.wait_for_selector("#agreement .scatterlayer .trace")
+    assert page.text_content("#agreement .legend") == "churn"
+    page = watched.open("experiments")
+    assert "speed\t12.5 % ± 3.0 %\t80\t40" in page.inner_text("#content")
     assert watched.complaints == []
     page.close()
 

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from confluent_kafka import Producer
 from in_process import asked
+from pyspark.sql import SparkSession
 from store_server import free_port
 from typer.testing import CliRunner, Result
 
 from deploy import servers
 from deploy.ports import on_free_ports
 from jobs.cli import app as console
-from lambda_arch.clock import HOUR, parse_rfc3339, rfc3339
+from lambda_arch.clock import DAY, EPOCH, HOUR, parse_rfc3339, rfc3339
 from lambda_arch.commits import Commit
 from lambda_arch.config import Config, load_config
 from lambda_arch.experiments import Arm, Experiment
 from lambda_arch.fidelity import FidelityTable, Measure
+from lambda_arch.lake import EVENTS, Lake
 from lambda_arch.models import Models
 from lambda_arch.records import Prediction, UseCase, encode
+from lambda_arch.schemas import EVENT
 from lambda_arch.store import Store
 from serving.app import create_app
 from serving.decision_log import sampled
@@ -165,6 +173,42 @@ def test_arms_are_in_the_log_and_shadows_beside_what_was_sent(config: Config, en
         assert reply.json()["decision"]["rule"] == entry.answer.decision.rule == rule
     assert {entry.arms["hidden"] for entry in shadows} == {"control", "speed"}
     assert all(entry.answer.decision.rule == "speed_first" for entry in shadows if entry.arms["hidden"] == "speed")
+
+
+@pytest.mark.spark
+def test_what_was_then_watched_is_found_in_the_lake_and_kept_for_the_api(
+    config: Config, entries: list[Entry], spark: SparkSession, tmp_path: Path
+) -> None:
+    lists = [entry for entry in entries if entry.use_case == "recommend"]
+    watched = {entry.entity: (entry.now + HOUR, (entry.shown or [])[0]) for entry in lists[::2]}
+    moments = [*watched.values(), (NOW + 3 * DAY, "a")]  # by the last one everybody's hours have passed
+    users = [*(entity.removeprefix("u:") for entity in watched), "somebody else"]
+    rows = [viewed(user, title, moment) for user, (moment, title) in zip(users, moments, strict=True)]
+    lake = Lake(spark, str(tmp_path / "lake"), "test")
+    lake.create(EVENTS)
+    lake.append(spark.createDataFrame(rows, EVENT), EVENTS)
+    environ = {
+        "LAMBDA_ARCH__KAFKA__BOOTSTRAP": config.kafka.bootstrap, "LAMBDA_ARCH__STORE__URL": config.store.url,
+        "LAMBDA_ARCH__PATHS__LAKE": str(tmp_path / "lake"),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "jobs.cli", "hit-rate", "--json"]
+    done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=True, timeout=300)
+    told = json.loads(done.stdout)
+    hits = {
+        layer: [entry.entity in watched for entry in lists if entry.answer.layer == layer] for layer in told["layers"]
+    }
+    assert {layer: (one["lists"], one["hit_rate"]) for layer, one in told["layers"].items()} == {
+        layer: (len(found), pytest.approx(np.mean(found), abs=1e-6)) for layer, found in hits.items()
+    }
+    assert set(hits) == {"speed", "fallback"}
+    [reply] = asked(create_app(config), ["/v1/hit-rate"])
+    assert reply.json() == told
+
+
+def viewed(user: str, title: str, moment: int) -> dict[str, Any]:
+    at = EPOCH + timedelta(microseconds=moment)
+    known = {"event_id": f"{user}-{moment}", "user_id": user, "title_id": title, "event_type": "view", "event_time": at}
+    return {field.name: (known | {"event_date": at.date()}).get(field.name) for field in EVENT.fields}
 
 
 def test_without_a_broker_answers_are_given_and_what_is_lost_is_counted(

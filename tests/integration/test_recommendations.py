@@ -17,7 +17,7 @@ from store_server import StoreServer
 from typer.testing import CliRunner, Result
 
 from jobs.cli import app as console
-from lambda_arch.clock import DAY, HOUR
+from lambda_arch.clock import DAY, HOUR, rfc3339
 from lambda_arch.config import Config, ConfigError, load_config
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.models import FoldIn, Models, RecommendModel, SegmentModel, SentimentModel, Title
@@ -217,6 +217,23 @@ def test_the_stricter_age_counts(client: httpx.Client, models: Models) -> None:
     assert asked(client, "n=100&max_rating=G") == asked(client, "n=100&genre=western")
 
 
+def test_what_each_rule_took_out_of_a_layer_s_list_is_counted(config: Config, rules: Path, models: Models) -> None:
+    older = {name for name in models.catalogue if "Horror" in models.genres(name)} | {"t001"}
+    with served(under(config, rules)) as client:
+        [*stored] = ok(client, "/v1/users/viewer/layers")["use_cases"]["recommend"]["batch"]["value"]["titles"]
+        asked(client, "max_rating=15&genre=western")
+        asked(client, "n=1")
+        told = client.get("/metrics").text
+    counts = {
+        "max_rating": len(older & set(stored)), "seen": 2 * len({title(row) for row in SINCE} & set(stored)),
+        "availability": 2 * len({"t003", "t004", "t005"} & set(stored)),
+        "asked": sum("Western" not in models.genres(name) for name in stored),
+    }  # fmt: skip
+    assert min(counts["max_rating"], counts["asked"]) > 0
+    for rule, count in counts.items():
+        assert (f'lambda_arch_removed_titles_total{{rule="{rule}"}} {count}.0' in told) == (count > 0)
+
+
 def test_a_title_with_windows_is_shown_in_them_alone(client: httpx.Client) -> None:
     both = "seen=true&include=t003&include=t004&include=t005&include=t006"
     assert set(asked(client, both)) == {"t006"}
@@ -393,6 +410,9 @@ def test_an_explanation_has_both_layers_and_what_each_answer_is_made_of(client: 
     assert reply["ages"]["recommend"]["batch"] > 0
     made = reply["made_of"]
     assert (made["recommend"]["history"], len(made["recommend"]["titles"])) == (152, 3)
+    newest = [(one["title_id"], one["known_by"]) for one in made["recommend"]["newest"]]
+    assert newest[:4] == [(title(3), "speed"), (title(1), "speed"), (title(298), "batch"), (title(296), "batch")]
+    assert made["recommend"]["newest"][0]["at"] == rfc3339(HORIZON + HOUR + 3)
     distances = [one["distance"] for one in made["segment"]["distances"]]
     assert distances == sorted(distances)
     assert made["segment"]["distances"][0]["segment"] == recommend_segment(reply)

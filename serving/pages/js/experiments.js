@@ -1,4 +1,4 @@
-// Experiments under way: who gets what, what came of it, and the difference as it may be told at any look.
+// What came of answers: experiments with the difference as it may be told at any look, and how often lists were a hit.
 
 import { get } from "./api.js";
 import { counted, el, head, number, panel, percent, table } from "./dom.js";
@@ -8,7 +8,12 @@ export async function open(place) {
   const { experiments, reports } = await get("/v1/experiments");
   if (!experiments.length) place.append(panel("None", el("p", { class: "soft" }, "No experiment is configured: serving.experiments in the settings.")));
   for (const one of experiments) place.append(panel(one.name, ...described(one), ...told(reports.find((report) => report.experiment === one.name), one)));
+  place.append(hits(await get("/v1/hit-rate")));
 }
+
+const hits = ({ hours, layers }) => panel("Hit rate", el("p", { class: "soft" }, hours === null ? "Not reported yet: lambda-arch hit-rate" : `Of the lists that were sent, the share of which a title was watched within ${hours} h. Layers answer different people: these rates describe, experiments compare.`),
+  hours !== null && table([["layer", ([layer]) => el("span", { class: `tag ${layer}` }, layer)], ["hit rate", ([, one]) => `${percent(one.hit_rate)} ± ${percent(one.standard_error)}`, "n"],
+    ["lists", ([, one]) => counted(one.lists), "n"], ["users", ([, one]) => counted(one.users), "n"]], Object.entries(layers), "Hit rate by layer"));
 
 function described(one) {
   const what = (arm) => [...Object.entries(arm.policy ?? {}).map(([key, value]) => `${key}: ${value}`), arm.placement && `placement ${arm.placement}`].filter(Boolean).join(", ");

@@ -13,6 +13,7 @@ export async function open(place) {
   await generations(listed, told);
   const fidelity = await get("/v1/fidelity");
   for (const [useCase, layers] of Object.entries(fidelity.use_cases)) await heat(place, useCase, layers);
+  await agreement(place);
 }
 
 async function generations(place, told) {
@@ -49,6 +50,20 @@ async function rolledBack(place, told) {
     told.replaceChildren(note(error.message, true));
   }
 }
+
+// How well the speed layer knew beforehand what each night would say.
+async function agreement(place) {
+  const { generations: found } = await get("/v1/agreement"), drawn = el("div", { class: "chart", id: "agreement" });
+  place.append(panel("Agreement with the next night", el("p", { class: "soft small" }, "The speed layer's last answers before a night against that night's; 1 is the same. Of what the night could know."),
+    found.length ? drawn : el("p", { class: "soft" }, "Nothing yet: the first night has no answers to be held against.")));
+  if (!found.length) return;
+  const nights = found.toReversed(), names = Object.keys(nights.at(-1).use_cases);
+  await chart(drawn, names.map((name) => line(name, nights.filter((night) => night.use_cases[name]?.value != null))),
+    { height: 260, xaxis: { title: { text: "generation" }, dtick: 1 }, yaxis: { rangemode: "tozero" }, showlegend: true });
+}
+
+const line = (name, nights) => ({ name, mode: "lines+markers", x: nights.map((night) => night.generation), y: nights.map((night) => night.use_cases[name].value),
+  error_y: { type: "data", array: nights.map((night) => 2 * night.use_cases[name].standard_error), thickness: 1 } });
 
 async function heat(place, useCase, layers) {
   const drawn = el("div", { class: "chart", id: `fidelity-${useCase}` }), names = Object.keys(layers);

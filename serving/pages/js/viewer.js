@@ -1,7 +1,7 @@
 // One viewer: what each layer says, who won and why, and how a view just posted changes the answer.
 
 import { get, post, user } from "./api.js";
-import { ago, bar, counted, el, field, head, note, number, panel, percent } from "./dom.js";
+import { ago, bar, counted, el, field, head, note, number, panel, percent, table } from "./dom.js";
 
 const POLL_MS = 40, PATIENCE_MS = 20000;
 const SHOWN = 15;
@@ -23,7 +23,7 @@ const layers = (id) => get(user(id, "layers"));
 
 function show(place, told, id, seen, before) {
   const watch = (title) => watched(place, told, id, seen, title);
-  place.replaceChildren(...USE_CASES.filter((name) => name in seen.use_cases).map((name) => useCase(name, seen, before, watch)), because(id));
+  place.replaceChildren(...USE_CASES.filter((name) => name in seen.use_cases).map((name) => useCase(name, seen, before, watch)), ...because(id));
 }
 
 function useCase(name, seen, before, watch) {
@@ -93,15 +93,28 @@ async function changed(id, evidence, began) {
   throw new Error(`the view is in Kafka, and the speed layer has not told of it within ${PATIENCE_MS / 1000} s: is it running? (lambda-arch status)`);
 }
 
+// History at once, and reasons when they are asked for: of one look.
 function because(id) {
-  const place = el("div", { id: "because" });
-  const ask = el("button", { type: "button", onclick: async () => { ask.remove(); await explained(place, id); } }, "Why these?");
-  return panel("Why", place, ask);
+  const history = el("div", { id: "history" }), place = el("div", { id: "because" }), behind = get(user(id, "explain"));
+  const ask = el("button", { type: "button", onclick: () => { ask.remove(); explained(place, behind); } }, "Why these?");
+  watchedLately(history, behind);
+  return [panel("History", history), panel("Why", place, ask)];
 }
 
-async function explained(place, id) {
+async function watchedLately(place, behind) {
   try {
-    const { made_of: parts, names } = await get(user(id, "explain"));
+    const told = (await behind).made_of.recommend;
+    if (!told) { place.append(el("p", { class: "soft" }, "Nothing is known that this viewer watched.")); return; }
+    place.append(el("p", { class: "soft small" }, `The newest of ${counted(told.history)} titles; the night knew those of batch, those of speed came since.`),
+      table([["title", (row) => row.name ?? row.title_id], ["at", (row) => `${row.at.slice(0, 16).replace("T", " ")}`], ["known by", (row) => el("span", { class: `tag ${row.known_by}` }, row.known_by)]], told.newest, "History"));
+  } catch (error) {
+    place.append(note(error.message, true));
+  }
+}
+
+async function explained(place, behind) {
+  try {
+    const { made_of: parts, names } = await behind;
     place.append(el("div", { class: "grid wide" }, parts.recommend && reasons(parts.recommend, names), parts.churn && pushes(parts.churn), parts.segment && distances(parts.segment)));
     if (!place.querySelector("table")) place.append(el("p", { class: "soft" }, "Nobody knows this viewer yet: what is given is what is popular."));
   } catch (error) {
