@@ -59,7 +59,7 @@ async function agreement(place) {
   if (!found.length) return;
   const nights = found.toReversed(), names = Object.keys(nights.at(-1).use_cases);
   await chart(drawn, names.map((name) => line(name, nights.filter((night) => night.use_cases[name]?.value != null))),
-    { height: 260, xaxis: { title: { text: "generation" }, dtick: 1 }, yaxis: { rangemode: "tozero" }, showlegend: true });
+    { height: 260, xaxis: { title: { text: "generation" }, dtick: 1 }, yaxis: { range: [0, 1.05] }, showlegend: true });
 }
 
 const line = (name, nights) => ({ name, mode: "lines+markers", x: nights.map((night) => night.generation), y: nights.map((night) => night.use_cases[name].value),
