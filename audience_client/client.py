@@ -17,6 +17,7 @@ from audience_client.operations import (
     Experiments,
     Fidelity,
     Generation,
+    HitRates,
     Intake,
     Quarantine,
     Rollback,
@@ -174,6 +175,10 @@ class AudienceClient:
     def experiments(self) -> Experiments:
         """The configured experiments and their newest reports."""
         return cast(Experiments, self._get("experiments"))
+
+    def hit_rates(self) -> HitRates:
+        """How often what was served was then watched, as that was last reported."""
+        return cast(HitRates, self._get("hit-rate"))
 
     def _get(self, *parts: str | int, **query: Any) -> Any:
         return self._json(_get(*parts, **query))

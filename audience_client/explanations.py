@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from audience_client.answers import Answer, Because, Fields, Named
 
@@ -31,10 +31,18 @@ class ExplainedTitle(Named):
     popularity: float
 
 
+class HistoryTitle(Named):
+    """A title of the history, when something was done with it last, and whether the night knew or it came since."""
+
+    at: str
+    known_by: Literal["batch", "speed"]
+
+
 class ExplainedTitles(TypedDict):
-    """How many titles the history has, and what each of the first recommended ones is there for."""
+    """How many titles the history has, its newest, and what each of the first recommended ones is there for."""
 
     history: int
+    newest: list[HistoryTitle]
     titles: list[ExplainedTitle]
 
 

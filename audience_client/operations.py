@@ -80,6 +80,22 @@ class Experiments(TypedDict):
     reports: list[Fields]
 
 
+class HitRate(TypedDict):
+    """Of a layer's logged lists the share of which a title was then watched, with its standard error over users."""
+
+    hit_rate: float
+    standard_error: float
+    lists: int
+    users: int
+
+
+class HitRates(TypedDict):
+    """By the layer that answered, within so many hours of the answer; hours are null where nothing was reported yet."""
+
+    hours: float | None
+    layers: dict[str, HitRate]
+
+
 class Fidelity(TypedDict):
     """How good each layer's answer is by lag, per use case and layer, as the night measured it; higher is better."""
 

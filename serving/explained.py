@@ -35,7 +35,7 @@ class ExplainedTitle(Named):
     popularity: float
 
 
-class Watched(Named):
+class HistoryTitle(Named):
     """A title of the history, when something was done with it last, and whether the night knew or it came since."""
 
     at: str
@@ -46,7 +46,7 @@ class ExplainedTitles(Reply):
     """How many titles the history has, its newest, and what each of the first recommended ones is there for."""
 
     history: int
-    newest: list[Watched]
+    newest: list[HistoryTitle]
     titles: list[ExplainedTitle]
 
 

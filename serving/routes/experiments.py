@@ -32,8 +32,8 @@ class HitRate(BaseModel):
 class HitRatesReply(BaseModel):
     """By the layer that answered, within so many hours of the answer; hours are null where nothing was reported yet."""
 
-    hours: float | None = None
-    layers: dict[str, HitRate] = {}
+    hours: float | None
+    layers: dict[str, HitRate]
 
 
 experiments = APIRouter(prefix="/v1", responses=DOCUMENTED)
@@ -49,4 +49,5 @@ async def all_experiments(desk: AtDesk) -> ExperimentsReply:
 @experiments.get("/hit-rate")
 async def hit_rate(desk: AtDesk) -> HitRatesReply:
     """How often what was served was then watched, as `lambda-arch hit-rate` last found."""
-    return HitRatesReply.model_validate(await desk.answers.told(HIT_RATES_KEY) or {})
+    told = await desk.answers.told(HIT_RATES_KEY)
+    return HitRatesReply.model_validate(told or {"hours": None, "layers": {}})

@@ -68,6 +68,7 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("get /v1/agreement", "agreements", (), {"n": 3}),
     ("get /v1/agreement/{generation}", "agreement", (2,), {}),
     ("get /v1/experiments", "experiments", (), {}),
+    ("get /v1/hit-rate", "hit_rates", (), {}),
     ("get /v1/generations", "generations", (), {}),
     ("get /v1/generations/{number}", "generation", (2,), {}),
     ("get /v1/fidelity", "fidelity", (), {}),
