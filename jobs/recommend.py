@@ -27,6 +27,7 @@ def recommend(
     seen: Annotated[bool, typer.Option("--seen", help="Show again what was seen.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each is here, and what rules removed.")] = False,
     placement: Annotated[str | None, typer.Option(help="Whose rules apply.")] = None,
+    new: Annotated[int, typer.Option(min=0, max=100, help="How many titles that came up since the night.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Print what a viewer, or somebody by the titles of a session, is recommended."""
@@ -39,6 +40,7 @@ def recommend(
     wish = Wish(
         n=n, offset=offset, include=tuple(include or ()), exclude=tuple(exclude or ()), genre=tuple(genre or ()),
         max_rating=max_rating, country=country, diversity=diversity, seen=seen, explain=explain, placement=placement,
+        new=new,
     )  # fmt: skip
     config = in_use(load_config())
     asked = recommend_session(config, session or [], wish) if user is None else recommend_user(config, user, wish)

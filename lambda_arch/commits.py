@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from lambda_arch.records import Prediction, encode, order
+from lambda_arch.tiles import Seen
 
 
 class StoredEntity(msgspec.Struct, frozen=True):
@@ -19,13 +20,17 @@ class StoredEntity(msgspec.Struct, frozen=True):
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """What the speed layer writes of an entity in an epoch, if its state version is still the one read."""
+    """What the speed layer writes of an entity in an epoch, if its state version is still the one read.
+
+    `new` are a user's newest views of titles that the generation does not know, for `new_titles`.
+    """
 
     entity: str
     version: int
     epoch: int
     state: bytes
     records: list[Prediction]
+    new: tuple[Seen, ...] = ()
 
     def arguments(self, ttl: int) -> list[Any]:
         """What scripts.COMMIT takes; `ttl` in seconds."""

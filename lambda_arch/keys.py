@@ -5,9 +5,10 @@ says of a user or title; `la:{u:ID}:s`, `la:{t:ID}:s`: what the speed layer says
 the horizon of each generation's number; `la:model:N`, `la:fidelity:N`, `la:report:N`, `la:agreement:N`; `la:audience:N`
 and `la:audience:N:LIST:I`: a generation's lists of users, in pieces; `la:said:USE_CASE:K`: users by what the speed
 layer says of them; `la:clock`; `la:night`: the night that runs; `la:rescored`: which partitions were scored anew in
-which epoch; `la:trending`: titles that rise or fall; `la:scorer:ID`, `la:query:NAME`: how a scorer, or a query of the
-speed layer, stands; `la:living`: the keys of those that live, by when they told of themselves last; `la:experiments`:
-the newest reports of experiments; `la:hit-rates`: how often what was served was then watched.
+which epoch; `la:trending`: titles that rise or fall; `la:new`, `la:{t:ID}:v`: titles that came up since the night, and
+who saw each; `la:scorer:ID`, `la:query:NAME`: how a scorer, or a query of the speed layer, stands; `la:living`: the
+keys of those that live, by when they told of themselves last; `la:experiments`: the newest reports of experiments;
+`la:hit-rates`: how often what was served was then watched.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import msgspec
 GENERATION_KEY, CLOCK_KEY, NUMBERS_KEY, NIGHT_KEY = "la:gen", "la:clock", "la:numbers", "la:night"
 RESCORED_KEY, LIVING_KEY, TRENDING_KEY = "la:rescored", "la:living", "la:trending"
 LIVING_SECONDS = 20  # after which a scorer or query that tells nothing more is forgotten
-EXPERIMENTS_KEY, HIT_RATES_KEY = "la:experiments", "la:hit-rates"
+EXPERIMENTS_KEY, HIT_RATES_KEY, NEW_TITLES_KEY = "la:experiments", "la:hit-rates", "la:new"
 
 
 class Generations(msgspec.Struct, frozen=True):
@@ -56,6 +57,11 @@ def generation_key(entity: str, generation: int) -> str:
 def speed_key(entity: str) -> str:
     """The hash of what the speed layer says of an entity, its state and the state's version."""
     return f"la:{{{entity}}}:s"
+
+
+def viewers_key(title: str) -> str:
+    """Who saw a title that the generation does not know, a sorted set by when they last did."""
+    return f"la:{{t:{title}}}:v"
 
 
 def model_key(generation: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -62,6 +63,7 @@ class RecommendModel(msgspec.Struct, frozen=True, dict=True):
 
     `recent`, float32 [titles], is each title's popularity of late as a share of the most popular one's; None: unknown.
     `near`, int32 [titles, neighbours], has the rows of titles that the same viewers saw, nearest first; -1: none.
+    The last `placed` titles nobody had seen: their factors are what their content says.
     """
 
     name: str
@@ -72,11 +74,23 @@ class RecommendModel(msgspec.Struct, frozen=True, dict=True):
     popular: list[int]
     recent: np.ndarray | None = None
     near: np.ndarray | None = None
+    placed: int = 0
 
     @cached_property
     def row(self) -> dict[str, int]:
         """Row of each title."""
         return {title: number for number, title in enumerate(self.titles)}
+
+    def is_new(self, title: str) -> bool:
+        """Whether nobody had seen the title at the horizon."""
+        return self.row.get(title, len(self.titles)) >= len(self.titles) - self.placed
+
+    def content(self, titles: Sequence[str]) -> Array:
+        """What the content of new titles says, float64 [titles, rank]: zeros where it is not known."""
+        found = np.zeros((len(titles), self.factors.shape[1]))
+        known = [place for place, title in enumerate(titles) if title in self.row]
+        found[known] = self.factors[[self.row[titles[place]] for place in known]]
+        return found
 
     @cached_property
     def gram(self) -> Array:

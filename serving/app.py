@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from lambda_arch.config import Config
 from lambda_arch.list_reads import ListReads
+from lambda_arch.new_title_reads import NewTitleReads
 from lambda_arch.reads import AsyncStore
 from serving.access.bodies import LimitedBody
 from serving.access.secured import secured
@@ -24,6 +25,7 @@ from serving.desk import Desk
 from serving.explaining import Explainer
 from serving.intake import Intake
 from serving.metrics import Metrics, Timed
+from serving.newcomers import Premieres
 from serving.outbox import Outbox
 from serving.problems import with_problems
 from serving.pulse import Pulse
@@ -70,7 +72,8 @@ def create_app(config: Config) -> FastAPI:
     """The API over the configured store; connections are opened by the first question, closed at the end."""
     metrics, store = Metrics(), AsyncStore(config.store.url)
     answers, rules = Answers(store, config), Rulebook(config.serving.rules, metrics.rules_read)
-    recommender = Recommender(answers, rules, config.features.history_limit)
+    premieres = Premieres(NewTitleReads(store), config.features.history_limit)
+    recommender = Recommender(answers, rules, premieres, config.features.history_limit)
     explainer = Explainer(answers, config.features.history_limit)
     desk = Desk(answers, metrics, DecisionLog(config, metrics.logged), recommender, explainer)
     operator = Administration(config)

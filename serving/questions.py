@@ -12,10 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from lambda_arch.config import Config, ConfigError
+from lambda_arch.new_title_reads import NewTitleReads
 from lambda_arch.reads import AsyncStore
 from lambda_arch.tiles import MILLION, Seen
 from serving.answers import Answers
 from serving.explaining import Explainer
+from serving.newcomers import Premieres
 from serving.recommending import Recommender
 from serving.replies import told
 from serving.rules.reading import Rulebook
@@ -40,7 +42,7 @@ async def recommend_session(config: Config, titles: Sequence[str], wish: Wish) -
 
 async def explain(config: Config, kind: str, identity: str, text: str | None) -> Fields:
     """Why the answers to a user, or about a title, are what they are; raises StoreError."""
-    async with _answers(config) as answers:
+    async with _answers(config, AsyncStore(config.store.url)) as answers:
         explainer = Explainer(answers, config.features.history_limit)
         found = explainer.of_user(identity, 10, text) if kind == "user" else explainer.of_title(identity, text)
         return _fields(await found)
@@ -57,6 +59,9 @@ def show_list(found: Mapping[str, Any]) -> None:
         cells = (item["title_id"], item["name"] or "", score, why.get("source", ""), because)
         table.add_row(str(place), *map(escape, cells))
     console.print(table)
+    for item in found["value"].get("new", []):
+        told = f"{item['score']:.4f}, of {item['viewers']} viewers{' and its content' if item['content'] else ''}"
+        console.print(f"new: {_named(item)}: {told}", markup=False)
     for rule in found["value"].get("explanation", {}).get("removed", []):
         console.print(f"{rule['rule']}: removes {rule['titles']}; {_titles(rule['of_the_best'])}", markup=False)
     if "decision" in found:
@@ -101,8 +106,8 @@ def _fields(content: Any) -> Fields:
 
 
 @asynccontextmanager
-async def _answers(config: Config) -> AsyncIterator[Answers]:
-    answers = Answers(AsyncStore(config.store.url), config)
+async def _answers(config: Config, store: AsyncStore) -> AsyncIterator[Answers]:
+    answers = Answers(store, config)
     try:
         yield answers
     finally:
@@ -111,8 +116,9 @@ async def _answers(config: Config) -> AsyncIterator[Answers]:
 
 @asynccontextmanager
 async def _recommender(config: Config) -> AsyncIterator[Recommender]:
-    async with _answers(config) as answers:
+    store, limit = AsyncStore(config.store.url), config.features.history_limit
+    async with _answers(config, store) as answers:
         try:
-            yield Recommender(answers, Rulebook(config.serving.rules), config.features.history_limit)
+            yield Recommender(answers, Rulebook(config.serving.rules), Premieres(NewTitleReads(store), limit), limit)
         except WishError as error:
             raise ConfigError(str(error)) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,6 +17,8 @@ from lambda_arch.tiles import Seen
 from serving.answers import Answer, Answers, View, segment_of
 from serving.fallback import popular_chain
 from serving.listing import Listing, Offer, listing
+from serving.newcomers import Premieres
+from serving.offering import offered
 from serving.person import PROFILE, STATE, Person, seen_since
 from serving.rules.filters import Terms, terms
 from serving.rules.reading import Rulebook
@@ -56,9 +58,9 @@ class Recommended(NamedTuple):
 class Recommender:
     """Lists under the rules in use."""
 
-    def __init__(self, answers: Answers, rules: Rulebook, history_limit: int) -> None:
+    def __init__(self, answers: Answers, rules: Rulebook, premieres: Premieres, history_limit: int) -> None:
         self._answers, self.rules, self._limit = answers, rules, history_limit
-        self._shelves = Shelves()
+        self._shelves, self._premieres = Shelves(), premieres
 
     async def of_user(self, user_id: str, wish: Wish) -> Recommended:
         """What a viewer gets; raises WishError for what the rules do not know, StoreError where the store is away."""
@@ -85,9 +87,11 @@ class Recommender:
         models, now = await self._answers.in_service()
         shelf, model = await self._shelves.of(models, self.rules.book), models.recommend
         offer = Offer(taste=history, rest=popular_chain(models, None))
-        found = listing(shelf, asked, offer, [entry.title for entry in history], now)
+        seen = [entry.title for entry in history]
+        found = listing(shelf, asked, offer, seen, now)
         following = watch_next(model, history, NEXT) if model else None
         value = self._value(models, shelf, found, asked, history)
+        value |= await self._new(models, asked, value, history, seen, now)
         return Session(
             value={**value, "next": _next(following, models)}, model=model.name if model else "catalogue",
             model_version=model.version if model else 0, generation=models.generation,
@@ -118,8 +122,20 @@ class Recommender:
         )
         found = listing(shelf, asked, offer, person.seen, view.now)
         value = {**answer.value, **self._value(shelf.models, shelf, found, asked, taste)}
+        value |= await self._new(view.models(), asked, value, person.taste("speed"), person.seen, view.now)
         removed = _taken_out(shelf, found, [title for title, _ in listed])
         return Recommended(view, structs.replace(answer, value=value), removed)
+
+    async def _new(
+        self, models: Models, asked: Terms, shown: Mapping[str, Any], taste: Sequence[Seen], seen: Iterable[str],
+        now: int,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Titles that came up since the night, where they were asked for; none of those that are shown."""
+        if not asked.wish.new:
+            return {}
+        found = await self._premieres.of(models)
+        listed = [item["title_id"] for item in shown["items"]]
+        return {"new": offered(found, self.rules.book, asked, taste, seen, listed, now)}
 
     async def _shelf(self, view: View, listed: Sequence[str]) -> Shelf:
         if view.loaded.models:

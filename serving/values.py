@@ -97,8 +97,19 @@ class Next(Value):
     items: list[Named]
 
 
+class NewItem(Named):
+    """A title that came up since the night: its score is of those of `new` alone.
+
+    Its vector is made of so many `viewers` since then and, where `content` is true, of what the catalogue says of it.
+    """
+
+    score: float
+    viewers: int
+    content: bool
+
+
 class Recommendations(Value):
-    """Titles, best first; next is null for the unknown, `explanation` there where it was asked for.
+    """Titles, best first; next is null for the unknown, `explanation` and `new` there where they were asked for.
 
     Empty only where no generation has been published, or nothing in the catalogue may be shown.
     """
@@ -106,6 +117,7 @@ class Recommendations(Value):
     items: list[Item]
     next: Next | None
     explanation: Explanation | None = None
+    new: list[NewItem] | None = None
 
 
 class Segment(Value):

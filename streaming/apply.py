@@ -17,15 +17,15 @@ from lambda_arch.clock import wall_now
 from lambda_arch.commits import Commit, CommitResult, StoredEntity
 from lambda_arch.keys import Generations
 from lambda_arch.models import Models
+from lambda_arch.new_titles import note_views, views_of_new
 from lambda_arch.posts import Post, PostProfile, decode_post_profile, merge_post_profiles, post_profile
 from lambda_arch.predictions import Scoring, predict_each, predict_title
 from lambda_arch.profiles import decode_profile, merged_profile
-from lambda_arch.records import Prediction
 from lambda_arch.scoring import post_tile
 from lambda_arch.states import State, decode_state, since
 from lambda_arch.store import Store, StoreError
 from lambda_arch.talked_about import note_trending
-from lambda_arch.tiles import Event, Profile, Tile, merge_tiles, unit_tile
+from lambda_arch.tiles import Event, Profile, Seen, Tile, merge_tiles, unit_tile
 from streaming.outcome import Applied, Outcome
 from streaming.state import Horizons, absorbed, has_replays
 
@@ -114,6 +114,7 @@ class Applier:
             stored = dict(zip(pending, self._store.read_entities(list(pending), self._models.generation), strict=True))
             outcome.repeat(entity for entity, records in pending.items() if self._is_told(records, stored[entity]))
             commits = self._commits(pending, stored)
+            note_views(self._store, commits)
             results = self._store.commit(commits)
             self._check_epoch(results)
             lost = outcome.add(commits, stored, results)
@@ -160,14 +161,22 @@ class Applier:
             before = decode_state(stored.state, Tile)
             state = absorbed(before, events, self._horizons(), self._unit_tile, self._merge)
             if state is not None:
-                changed.append((entity, stored, state, self._merged(stored, state)))
+                profile = self._merged(stored, state)
+                new = self._new(events, stored, state, profile)
+                changed.append((profile, self._commit(entity, stored, state, new)))
         # `now` is the entity's own newest event, never the wall clock, so that a replay gives the same answer.
-        asked = [(entity[2:], profile, self._now(profile.lifetime.last)) for entity, _, _, profile in changed]
+        asked = [(commit.entity[2:], profile, self._now(profile.lifetime.last)) for profile, commit in changed]
         said = predict_each(asked, self._scoring(None))
         return [
-            self._write(entity, stored, state, records)
-            for (entity, stored, state, _), records in zip(changed, said, strict=True)
+            msgspec.structs.replace(commit, records=records) for (_, commit), records in zip(changed, said, strict=True)
         ]
+
+    def _new(
+        self, events: Sequence[Event], stored: StoredEntity, state: State[Tile], profile: Profile
+    ) -> tuple[Seen, ...]:
+        """Views of titles that the models do not know: by these events, after a flip or a rollback all since then."""
+        since_then = () if self._is_current(stored) else since(state, self._models.horizon).values()
+        return views_of_new(self._models.recommend, profile, events, since_then)
 
     def _merged(self, stored: StoredEntity, state: State[Tile]) -> Profile:
         return merged_profile(decode_profile(stored.profile), state, self._models.horizon, self._history_limit)
@@ -180,10 +189,12 @@ class Applier:
         known = decode_post_profile(stored.profile)
         profile = merge_post_profiles([known, *since(state, self._models.horizon).values()])
         scoring = self._scoring(profile.lifetime.last)
-        return self._write(entity, stored, state, predict_title(entity[2:], profile, scoring))
+        records = predict_title(entity[2:], profile, scoring)
+        return msgspec.structs.replace(self._commit(entity, stored, state), records=records)
 
-    def _write(self, entity: str, stored: StoredEntity, state: State[Any], records: list[Prediction]) -> Commit:
-        return Commit(entity, stored.version, self._generations.epoch, msgspec.msgpack.encode(state), records)
+    def _commit(self, entity: str, stored: StoredEntity, state: State[Any], new: tuple[Seen, ...] = ()) -> Commit:
+        """A commit that says nothing yet."""
+        return Commit(entity, stored.version, self._generations.epoch, msgspec.msgpack.encode(state), [], new)
 
     def _horizons(self) -> Horizons:
         return Horizons(self._generations.current_horizon, self._generations.oldest_horizon())

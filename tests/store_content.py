@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from lambda_arch.keys import speed_key
+from lambda_arch.keys import NEW_TITLES_KEY, speed_key, viewers_key
 from lambda_arch.records import USE_CASES, Prediction, decode
 from lambda_arch.states import Counts, counts_of
 from lambda_arch.store import Store
@@ -37,3 +37,10 @@ def records(store: Store, entity: str) -> dict[str, Prediction]:
 def counts(store: Store, prefix: str = "") -> Counts:
     """The sum over all states, or those of entities that begin so."""
     return sum((counts_of(state) for entity, state in store.speed_states() if entity.startswith(prefix)), Counts())
+
+
+def views(store: Store) -> dict[str, dict[str, int]]:
+    """Who saw each title that came up since the night, and when last (microseconds)."""
+    titles = [title.decode() for title in store.redis.zrange(NEW_TITLES_KEY, 0, -1)]
+    stored = {title: store.redis.zrange(viewers_key(title), 0, -1, withscores=True) for title in titles}
+    return {title: {viewer.decode(): int(time) for viewer, time in found} for title, found in stored.items()}

@@ -49,6 +49,7 @@ def with_unseen(model: RecommendModel | None, titles: DataFrame) -> RecommendMod
         factors=np.concatenate((model.factors, found.astype(np.float32))),
         popular=[*model.popular, *range(len(model.titles), len(model.titles) + len(unseen))],
         recent=None if model.recent is None else np.pad(model.recent, (0, len(unseen))),
+        placed=len(unseen),
     )
 
 

@@ -40,6 +40,7 @@ class Wanted(WantedLike):
     diversity: float | None = Field(None, ge=0, le=1, description="0: by score alone; 1: by variety alone.")
     seen: bool = Field(False, description="Whether titles that were seen may be shown again.")
     explain: bool = Field(False, description="Say of each title why it is here, and what each rule removed.")
+    new: int = Field(0, ge=0, le=MOST, description="How many titles that came up since the night to offer beside.")
 
 
 # What somebody wants who says nothing.

@@ -11,7 +11,8 @@ DEEPEST = 1000  # titles passed over
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """How many titles from where on, which ones, and by which placement's rules.
 
-    `include` restricts to its ids, if there are any; of `genre` any will do; None leaves it to the placement.
+    `include` restricts to its ids, if there are any; of `genre` any will do; None leaves it to the placement. `new` is
+    how many titles that came up since the night are offered beside them.
     """
 
     n: int = 10
@@ -25,6 +26,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     seen: bool = False
     explain: bool = False
     placement: str | None = None
+    new: int = 0
 
     @property
     def depth(self) -> int:

@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from scorers import shares, threads
 from speed_stack import accounted, archived, events, posts, speed_config, speed_stack, until
-from store_content import counts, records
+from store_content import counts, records, views
 
 from batch.conform import conform_bronze
 from batch.known import known_before
@@ -148,6 +148,13 @@ def test_each_titles_days_hours_and_minutes_are_the_batch_layers(
     found = stream.states("t:", PostProfile)
     assert {title: merge_post_profiles(state.tiles.values()) for title, state in found.items()} == wanted
     assert len(wanted) == 4
+
+
+def test_who_saw_a_title_that_came_up_since_the_night_is_who_the_batch_layer_knows(stream: Stream, lake: Lake) -> None:
+    fresh = lake.read(EVENTS).where((F.unix_micros("event_time") >= stream.horizon) & (F.col("title_id") == "e"))
+    newest = fresh.groupBy("user_id").agg(F.max(F.unix_micros("event_time")).alias("newest")).collect()
+    assert views(stream.store) == {"e": {row.user_id: row.newest for row in newest}}
+    assert len(newest) > 30
 
 
 @pytest.mark.parametrize("days", range(4))
