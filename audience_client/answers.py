@@ -125,12 +125,21 @@ class Next(TypedDict):
     items: list[Named]
 
 
+class NewItem(Named):
+    """A title that came up since the night: its score, and by how many viewers, and whether by its content."""
+
+    score: float
+    viewers: int
+    content: bool
+
+
 class Recommendations(TypedDict):
-    """Titles, best first; next is null for the unknown, `explanation` there where it was asked for."""
+    """Titles, best first; next is null for the unknown, `explanation` and `new` there where they were asked for."""
 
     items: list[Item]
     next: Next | None
     explanation: NotRequired[Explanation | None]
+    new: NotRequired[list[NewItem] | None]
 
 
 class Segment(TypedDict):

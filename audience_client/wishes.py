@@ -29,6 +29,7 @@ class Wish(LikeWish, total=False):
     diversity: float
     seen: bool
     explain: bool
+    new: int
 
 
 class Calls(TypedDict, total=False):

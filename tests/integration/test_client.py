@@ -40,7 +40,7 @@ pytestmark = pytest.mark.servers
 ROOT = Path(__file__).parents[2]
 LIKE = {"n": 2, "offset": 0, "include": ["a", "b", "c"], "exclude": ["c"], "genre": ["drama", "x"], "max_rating": "18",
         "country": "DE", "placement": "home"}  # fmt: skip
-WISH = {**LIKE, "diversity": 0.5, "seen": True, "explain": True}
+WISH = {**LIKE, "diversity": 0.5, "seen": True, "explain": True, "new": 2}
 COSTS = {"false_positive": 1.0, "false_negative": 2.0}
 TIME = rfc3339(wall_now())
 EVENT = {"event_id": "e1", "event_type": "view", "user_id": "42", "title_id": "a", "event_time": TIME, "value": 0.9,
