@@ -10,10 +10,11 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from pyspark.sql import SparkSession
+from pyspark.sql.streaming.readwriter import DataStreamReader
 from scorers import broker_and_store, encoded, send, threads
 from speed_stack import events, lag, published, size, undisturbed, until
 from store_content import content, counts
-from store_server import StoreServer
+from store_server import StoreServer, free_port
 
 from deploy import servers
 from deploy.topics import BrokerError, create_topics
@@ -142,6 +143,37 @@ def test_a_checkpoint_of_another_query_stops_the_gate_and_once_it_is_removed_not
     folder.rename(tmp_path / "foreign")
     drained(spark, config, store, COUNT)
     assert content(store) == before
+
+
+def test_a_checkpoint_of_a_later_release_stops_the_gate_with_the_remedy(
+    spark: SparkSession, config: Config, small_models: Models
+) -> None:
+    create_topics(config)
+    store = published(config, small_models)
+    produce(config.kafka.bootstrap, events(SEED, COUNT, small_models.horizon), None, config.kafka.topics)
+    drained(spark, config, store, COUNT)
+    folder = Path(config.paths.checkpoints) / f"microbatch-{config.kafka.topics.events}"
+    for log in (folder / "offsets").glob("[0-9]*"):
+        _, rest = log.read_text().split("\n", 1)
+        log.write_text(f"v99\n{rest}")
+    told = fault(spark, config)
+    assert f"the checkpoint {folder.name} below paths.checkpoints is of another query or another release" in told
+    assert counted(store) == COUNT
+
+
+def test_a_broker_that_is_away_ends_the_gate_with_the_remedy(
+    spark: SparkSession, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = config.model_copy(
+        update={"kafka": config.kafka.model_copy(update={"bootstrap": f"127.0.0.1:{free_port()}"})}
+    )
+    # As Kafka's client waits, but for seconds: by default it asks for a minute.
+    patience = {"kafka.default.api.timeout.ms": "2000", "kafka.request.timeout.ms": "1000"}
+    load = DataStreamReader.load
+    monkeypatch.setattr(DataStreamReader, "load", lambda reader: load(reader.options(**patience)))
+    told = fault(spark, away)
+    assert "the broker does not answer: start it with `lambda-arch up`, or correct kafka.bootstrap" in told
+    assert "records stay in Kafka" in told
 
 
 def test_while_the_store_is_full_scorers_wait_and_say_so_and_then_nothing_is_missing(
