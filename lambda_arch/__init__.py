@@ -7,7 +7,8 @@ recommender's algebra for many users) with its `search`, `scoring` (numeric core
 `records` (a prediction and its provenance), `draws` (drawing by hash), `experiments` (who is in which arm),
 `agreement`, `blending` (two answers as one), `fidelity`, `keys` (what is where in the store), `commits` (what the speed
 layer writes), `states` (what it keeps of an entity), `profiles` (the night's and what came since), `shortlist` (a list
-under conditions), `contributions` (what an answer is made of), `store` with its `scripts`, `scorers` (what they tell of
+under conditions), `newcomers` (vectors of titles that came up since the night), `new_titles` (who saw them) and
+`new_title_reads`, `contributions` (what an answer is made of), `store` with its `scripts`, `scorers` (what they tell of
 themselves), `audience` (lists of users), `generations` and `lease` (what is kept, the way back, one night at a time),
 `reads` (for an event loop) and `list_reads`.
 With Spark: `session`, `schemas`, `rules`, `features`, `lake`, `silver` (what fills it). With MLflow: `registry`.

@@ -10,6 +10,6 @@ the command line), `tradeoff` and `cutoffs` (from costs to a cutoff), `traits` (
 `decision_log` (what is kept of it), `decision_topic` and `replaying` (decided again), `metrics`, `pulse` (how all
 of it stands, second by second), `trends` (titles out of their usual), `console`; `pages/` are the files of the page
 for people. Lists: `recommending` (who asks for one), `person` (what is known of a viewer), `listing` (a list under
-`rules`), `similar`; reasons: `explaining`, `explained` (as types); `caching` (what need not be sent twice),
-`questions` (lists and reasons without HTTP).
+`rules`), `similar`, `newcomers` (what came up since the night) and `offering` (to whom); reasons: `explaining`,
+`explained` (as types); `caching` (what need not be sent twice), `questions` (lists and reasons without HTTP).
 """

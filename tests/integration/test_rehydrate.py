@@ -41,9 +41,16 @@ def lost(lake: Lake, config: Config, store_url: str, small_models: Models) -> It
 
 
 def of_generation(store: Store) -> dict[bytes, Any]:
-    """Everything in the store but what the speed layer wrote, byte for byte."""
+    """Everything in the store but what the speed layer wrote of entities, byte for byte: who saw new titles as well."""
     keys = [key for key in store.redis.keys("la:*") if not key.endswith(b":s") and b":said:" not in key]
-    return {key: store.redis.hgetall(key) if store.redis.type(key) == b"hash" else store.redis.get(key) for key in keys}
+    return {key: stored(store, key) for key in keys}
+
+
+def stored(store: Store, key: bytes) -> Any:
+    kind = store.redis.type(key)
+    if kind == b"zset":
+        return store.redis.zrange(key, 0, -1, withscores=True)
+    return store.redis.hgetall(key) if kind == b"hash" else store.redis.get(key)
 
 
 def test_an_emptied_store_is_as_it_was(
@@ -53,6 +60,7 @@ def test_an_emptied_store_is_as_it_was(
     generation, stream = of_generation(store), content(store)
     assert len([key for key in generation if b":g:" in key]) > 20
     assert len(stream) > 40
+    assert len(generation[b"la:{t:e}:v"]) > 20
     store.redis.flushdb()
     monkeypatch.setattr("lambda_arch.session.spark_session", lambda *_: spark)
     monkeypatch.setattr("jobs.rehydrate.load_config", lambda: config)
