@@ -158,6 +158,7 @@ def test_titles_nobody_has_seen_are_recommended_by_their_content(spark: SparkSes
     grown = with_unseen(model, spark.createDataFrame([*catalogue, blank], TITLE))
     assert grown is not None
     assert grown.titles == [*model.titles, *sorted(f"new-{genre}" for genre in GENRES)]
+    assert {title for title in grown.titles if grown.is_new(title)} == {f"new-{genre}" for genre in GENRES}
     assert (grown.factors[: len(model.titles)] == model.factors).all()
     assert grown.popular == [*model.popular, *range(len(model.titles), len(grown.titles))]
     assert np.array_equal(grown.recent, np.append(model.recent, np.zeros(len(GENRES), dtype=np.float32)))
