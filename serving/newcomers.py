@@ -60,26 +60,30 @@ class Premieres:
     def __init__(self, reads: NewTitleReads, history_limit: int) -> None:
         self._reads, self._limit = reads, history_limit
         self._found = Newcomers(Models(generation=0, horizon=0))
-        self._made = -STALE_SECONDS
-        self._making: asyncio.Task[None] | None = None
+        self._made = 0.0
+        self._making: tuple[Models, asyncio.Task[None]] | None = None
 
     async def of(self, models: Models) -> Newcomers:
         """Those of the models in memory; as they were last while the store is away, none where they never were."""
+        if self._making and self._making[0] is not models:
+            await asyncio.shield(self._making[1])
         age = asyncio.get_running_loop().time() - self._made
         is_old = self._found.models is not models or age > STALE_SECONDS
-        if (is_old or age > REFRESH_SECONDS) and (self._making is None or self._making.done()):
-            self._making = asyncio.create_task(self._make(models))
+        if self._making is None and (is_old or age > REFRESH_SECONDS):
+            self._making = (models, asyncio.create_task(self._make(models)))
         if is_old and self._making:
             # Shielded: a client that goes away must not end what others wait for.
-            await asyncio.shield(self._making)
+            await asyncio.shield(self._making[1])
         return self._found if self._found.models is models else Newcomers(models)
 
     async def _make(self, models: Models) -> None:
         try:
             self._found = await self._newest(models)
+            self._made = asyncio.get_running_loop().time()
         except StoreError:
             return
-        self._made = asyncio.get_running_loop().time()
+        finally:
+            self._making = None
 
     async def _newest(self, models: Models) -> Newcomers:
         if models.recommend is None:
