@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _START = EPOCH.replace(tzinfo=None)
+_MICRO = timedelta(microseconds=1)
 MILLI = 1_000
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -22,7 +23,7 @@ def micros(moment: datetime) -> int:
     """An aware datetime as microseconds since 1970 UTC; raises ValueError for a naive one."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone; give one, such as 2016-01-01T00:00:00Z")
-    return (moment - EPOCH) // timedelta(microseconds=1)
+    return (moment - EPOCH) // _MICRO
 
 
 def rfc3339(moment: int) -> str:

@@ -259,7 +259,7 @@ class Title(msgspec.Struct, frozen=True, array_like=True, gc=False):
     brand: str | None = None
 
 
-class Models(msgspec.Struct, frozen=True, kw_only=True):
+class Models(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Everything of one generation that answers: models by use case (None: not in service) and catalogue."""
 
     generation: int
@@ -274,6 +274,11 @@ class Models(msgspec.Struct, frozen=True, kw_only=True):
     def in_service(self) -> dict[UseCase, Any]:
         """The models that there are, by use case."""
         return {use_case: model for use_case in USE_CASES if (model := getattr(self, use_case)) is not None}
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The names of the catalogue's titles, for who needs many."""
+        return {title_id: title.name for title_id, title in self.catalogue.items()}
 
     def genres(self, title_id: str) -> tuple[str, ...]:
         """A title's genres; none for a title the catalogue lacks."""

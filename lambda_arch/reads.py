@@ -72,10 +72,10 @@ class AsyncStore:
 
         Whatever is asked in one tick of the event loop travels together, with pointer and clock once.
         """
-        loop = asyncio.get_running_loop()
         if not self._gathered:
-            loop.call_soon(self._send)
-        asked = Asked(tuple(entities), tuple(use_cases), loop.create_future())
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._send)
+        asked = Asked(tuple(entities), tuple(use_cases), self._loop.create_future())
         self._gathered.append(asked)
         return await asked.answer
 

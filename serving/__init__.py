@@ -1,6 +1,6 @@
 """The serving layer: store -> arbiter -> HTTP and console. Never imports pyspark, mlflow or delta.
 
-In reading order: `server` (who runs it), `app` (what it is made of), `access` (who may ask), `routes` (the
+In reading order: `server` (who runs it; `one_write` for each reply), `app` (what it is made of), `access` (who may ask), `routes` (the
 addresses), `desk` (where they ask), `answers` (read, decide, fall back), `arbiter` (the decision), `fallback` (the
 end of each chain), `stored` (bytes -> records), `values` (what a value looks like), `current` (the generation in
 memory), `words` (decisions in words), `intake` (records that are handed in) and `outbox` (their way into Kafka),

@@ -81,7 +81,7 @@ def create_app(config: Config) -> FastAPI:
     # The stock documentation pages load their scripts from elsewhere.
     app = FastAPI(
         title="Audience predictions", version="1", docs_url=None, redoc_url=None,
-        lifespan=_living(rules, outbox, desk, operator),
+        lifespan=_living(rules, outbox, desk, operator), telemetry={"tracing": False, "metrics": False, "logs": False},
     )  # fmt: skip
     app.state.desk, app.state.pulse = desk, Pulse(store, desk.answers, desk.metrics)
     app.state.audience = Audience(answers, ListReads(store))

@@ -32,7 +32,7 @@ log = structlog.get_logger("decisions")
 
 def sampled(entity: str, share: float) -> bool:
     """Whether an entity's decisions are logged: the same in every process, and more entities for a greater share."""
-    return draw(entity, SALT) < share
+    return share > 0 and draw(entity, SALT) < share
 
 
 class DecisionLog:

@@ -58,13 +58,17 @@ class Person:
 
     @cached_property
     def _state(self) -> State[Tile]:
-        try:
-            return decode_state(self._view.stored[STATE][1], Tile)
-        except (msgspec.MsgspecError, UnknownSchemaError):
-            return State()
+        return _state_of(self._view)
 
 
 def seen_since(view: View, titles: set[str]) -> bool:
     """Whether one of the titles was seen since the night, by the STATE in a view."""
-    tiles = Person(view, 0)._state.tiles.values()
+    tiles = _state_of(view).tiles.values()
     return any(entry.title in titles for tile in tiles for entry in tile.history)
+
+
+def _state_of(view: View) -> State[Tile]:
+    try:
+        return decode_state(view.stored[STATE][1], Tile)
+    except (msgspec.MsgspecError, UnknownSchemaError):
+        return State()

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from lambda_arch.config import load_config
 from lambda_arch.policies import Serving
 from serving.app import create_app
+from serving.one_write import OneWrite
 
 # A thread that loads models lets the event loop go on after this long; Python's 5 ms would be a pause in answers.
 SWITCH_SECONDS = 0.0005
@@ -24,8 +25,9 @@ def by_uvicorn(app: ASGIApp, settings: Serving) -> None:
     """Serve in this process; requests are counted by /metrics, not logged."""
     settle()
     uvicorn.run(
-        app, host=settings.host, port=settings.port, loop="uvloop", http="httptools", ws="none", access_log=False
-    )
+        app, host=settings.host, port=settings.port, loop="uvloop", http=OneWrite, ws="none", access_log=False,
+        server_header=False,
+    )  # fmt: skip
 
 
 def settle() -> None:

@@ -225,11 +225,8 @@ def presented(use_case: UseCase, value: dict[str, Any], models: Models, most: in
     if use_case != "recommend":
         return _ABSENT[use_case] | value
     titles = value["titles"][:most]
-    scored, catalogue = zip_longest(titles, value["scores"][: len(titles)]), models.catalogue
-    items = [
-        {"title_id": title, "name": known.name if (known := catalogue.get(title)) else None, "score": score}
-        for title, score in scored
-    ]
+    scored = zip_longest(titles, map(models.names.get, titles), value["scores"][: len(titles)])
+    items = [{"title_id": title, "name": name, "score": score} for title, name, score in scored]
     rest = {key: part for key, part in value.items() if key not in ("titles", "scores")}
     return {**rest, "items": items, "next": _next(value.get("next"), models)}
 
