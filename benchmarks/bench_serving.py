@@ -1,7 +1,9 @@
 """Answers over HTTP under the load of 32 connections, beside the usual way of serving them and beside a constant.
 
 Load, store and server share the machine; one server process each, on the same uvicorn, and rounds taken in turns. The
-constant has an answer's size and comes from our very server, ahead of everything that an answer goes through.
+constant has an answer's size and comes from our very server, where the quickest answers are made: timing, guard and
+headers are those of an answer, all else is what an answer costs more. Many viewers in one request stand beside as many
+requests of one client, one after the other on a connection that stays open.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from lambda_arch.store import Store
 ROUNDS, SEEN, SEED, MIB = 3, 20, 20160101, 2**20
 ASKED, SESSION = "/v1/users/ANY/recommendations", "/v1/sessions/recommendations"
 BODY = json.dumps({"titles": ["title-ANY"] * SEEN})
+MANY, TOGETHER = 100, "/v1/predictions"
+ASKED_TOGETHER = json.dumps({"users": ["ANY"] * MANY, "use_cases": ["recommend"]})
 
 
 class Servers(NamedTuple):
@@ -50,8 +54,9 @@ def rows(ground: Ground) -> list[Row]:
         with servers(url) as found:
             ours, usual, constant = in_rounds(ASKED, None, found.ours, found.usual, found.constant)
             folded, solved = in_rounds(SESSION, BODY, found.ours, found.usual)
+            whole, single = together(found.ours)
             taken = memory_of([found.process]) / MIB
-    return [*answers(ours, usual, constant), *sessions(folded, solved), memory(taken)]
+    return [*answers(ours, usual, constant), *sessions(folded, solved), *many(whole, single), memory(taken)]
 
 
 def answers(ours: Sequence[Load], usual: Sequence[Load], constant: Sequence[Load]) -> list[Row]:
@@ -80,6 +85,17 @@ def sessions(folded: Sequence[Load], solved: Sequence[Load]) -> list[Row]:
     ]
 
 
+def many(whole: Sequence[Load], single: Sequence[Load]) -> list[Row]:
+    """What it gives to ask about many at once; seconds of all of them are what one request takes, so many times."""
+    rival, what = f"{MANY} requests, one after the other", f"{MANY} viewers in one request"
+    times = [MANY * one.per_second / each.per_second for one, each in zip(whole, single, strict=True)]
+    return [
+        at_least(20, what, times, "times as fast", rival),
+        reported(what, [1000 / one.per_second for one in whole], "ms"),
+        reported(rival, [1000 * MANY / one.per_second for one in single], "ms"),
+    ]
+
+
 def memory(taken: float) -> Row:
     """What one of our processes takes in the end."""
     return at_most(250, "memory of one worker", [taken], "MiB", f"{TITLES:,} titles, rank {RANK}")
@@ -93,6 +109,13 @@ def pace(rounds: Sequence[Load]) -> list[float]:
 def in_rounds(path: str, body: str | None, *ports: int) -> list[list[Load]]:
     """What each server sustains, round by round after one that warms up; they take turns."""
     taken = [[load(port, path, TITLES, body) for port in ports] for _ in range(1 + ROUNDS)]
+    return [list(rounds) for rounds in zip(*taken[1:], strict=True)]
+
+
+def together(port: int) -> list[list[Load]]:
+    """What one connection sustains of requests about many, and about one, round by round after one that warms up."""
+    asked = ((TOGETHER, ASKED_TOGETHER), (ASKED, None))
+    taken = [[load(port, path, USERS, body, connections=1) for path, body in asked] for _ in range(1 + ROUNDS)]
     return [list(rounds) for rounds in zip(*taken[1:], strict=True)]
 
 

@@ -37,7 +37,7 @@ class Load(NamedTuple):
     p99: float
 
 
-def load(port: int, path: str, numbers: int, body: str | None = None) -> Load:
+def load(port: int, path: str, numbers: int, body: str | None = None, connections: int = CONNECTIONS) -> Load:
     """What the server sustains at a path; every ANY in it, and in what is posted, is one of so many numbers.
 
     Raises RuntimeError where an answer is an error, or there is no wrk.
@@ -48,7 +48,7 @@ def load(port: int, path: str, numbers: int, body: str | None = None) -> Load:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         lua = _SCRIPT % {"body": "nil" if body is None else f"[==[{body}]==]", "path": path, "users": numbers}
         Path(script.name).write_text(lua, encoding="utf-8")
-        command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", script.name, f"http://127.0.0.1:{port}"]
+        command = [wrk, "-t1", f"-c{connections}", f"-d{SECONDS}s", "-s", script.name, f"http://127.0.0.1:{port}"]
         told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = _FOUND.search(told)
     if found is None or found[4] != "0":
