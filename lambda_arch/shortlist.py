@@ -20,7 +20,7 @@ def shortlist(model: RecommendModel, user: Floats, hidden: Flags, weights: Float
     """
     found = [
         _of_weight(model, user, hidden | (weights != weight), float(weight), count)
-        for weight in np.unique(weights[~hidden])
+        for weight in _distinct(weights[~hidden])
     ]
     rows = np.concatenate([np.zeros(0, dtype=np.intp), *(best.rows for best in found)])
     scores = np.concatenate([np.zeros(0), *(best.scores for best in found)])
@@ -58,6 +58,11 @@ def relevance(scores: Floats) -> Floats:
         return 1 - np.arange(len(scores)) / max(1, len(scores))
     lowest, span = scores.min(), np.ptp(scores)
     return np.asarray((scores - lowest) / span) if span > 0 else np.ones(len(scores))
+
+
+def _distinct(weights: Floats) -> Floats:
+    """The different ones among the weights; mostly all are 1, which need not be sorted."""
+    return weights[:1] if (weights == weights[:1]).all() else np.unique(weights)
 
 
 def _of_weight(model: RecommendModel, user: Floats, hidden: Flags, weight: float, count: int) -> Best:

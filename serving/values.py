@@ -234,7 +234,10 @@ def presented(use_case: UseCase, value: dict[str, Any], models: Models, most: in
 def _next(stored: dict[str, Any] | None, models: Models) -> dict[str, Any] | None:
     if stored is None:
         return None
-    items = [named(title, models) for title in stored["titles"]]
+    titles = stored["titles"]
+    items = [
+        {"title_id": title, "name": name} for title, name in zip(titles, map(models.names.get, titles), strict=True)
+    ]
     return {"after": named(stored["after"], models), "items": items}
 
 

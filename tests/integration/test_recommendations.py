@@ -343,6 +343,11 @@ def test_a_session_keeps_the_rules_and_explains(client: httpx.Client, models: Mo
     assert reply["value"]["items"][0]["why"]["because"][0]["title_id"] == "t010"
 
 
+@pytest.mark.parametrize("titles", [["t010", "t020", "t010"], ["strange"], ["x" * 128], []])
+def test_a_plain_session_is_told_what_one_with_parameters_is(client: httpx.Client, titles: list[str]) -> None:
+    assert session(client, titles=titles) == session(client, titles=titles, n=10)
+
+
 @pytest.mark.parametrize("titles", [[], ["strange"]], ids=["nothing", "what nobody knows"])
 def test_a_session_of_nothing_known_gets_what_is_popular(client: httpx.Client, titles: list[str]) -> None:
     reply = session(client, titles=titles, n=3)
@@ -357,6 +362,9 @@ def test_a_session_of_nothing_known_gets_what_is_popular(client: httpx.Client, t
         b"{",
         b'{"titles": "t1"}',
         b'{"titles": [""]}',
+        b'{"titles": ["%s"]}' % (b"x" * 129),
+        b'{"titles": ["a"' + b', "a"' * 2000 + b"]}",
+        b'{"titles": ["\xff"]}',
         b'{"titles": [{"title_id": "a", "strength": 0}]}',
         b'{"titles": [{"title_id": "a", "strength": 1e999}]}',
         b'{"titles": [], "n": 0}',
