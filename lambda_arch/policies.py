@@ -57,13 +57,16 @@ class Decisions(Section):
 
 
 class Access(Section):
-    """Who may ask, how often, and how much."""
+    """Who may ask, how often, how much, and how slowly."""
 
     keys_file: Path
     rate_per_second: float = Field(gt=0)
     burst: int = Field(ge=1)
     max_body_bytes: int = Field(ge=1)
     body_seconds: float = Field(gt=0)
+    max_head_bytes: int = Field(ge=1024)
+    head_seconds: float = Field(gt=0)
+    reader_seconds: float = Field(gt=0)
     origins: tuple[str, ...]
 
 

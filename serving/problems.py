@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from lambda_arch.store import StoreError
 from serving.rules.wish import WishError
@@ -39,6 +40,9 @@ def absent(text: str) -> dict[str, Any]:
     return documented({404: text})[404]
 
 
+OF_BODIES = documented({
+    400: "The body is not JSON in UTF-8", 408: "The body did not come in time", 413: "The body is too large",
+})  # fmt: skip
 DOCUMENTED = documented({422: "A parameter is out of bounds", 503: "The store does not answer"})
 
 
@@ -48,6 +52,7 @@ def with_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(WishError, _unknown)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _fault)
 
 
@@ -84,6 +89,11 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     if detail in ("", HTTPStatus(status).phrase):  # the framework's own, which says no more than the status
         detail = f"{request.method} {request.url.path}: the addresses are in /openapi.json"
     return problem(status, detail, headers)
+
+
+async def _gone(request: Request, error: Exception) -> JSONResponse:
+    """Of a client that went away before its body was whole: nobody hears it, and nothing is at fault here."""
+    return problem(400, "the body was not whole")
 
 
 async def _fault(request: Request, error: Exception) -> JSONResponse:

@@ -95,7 +95,7 @@ def place_of(given: str) -> Place:
     try:
         return msgspec.json.decode(urlsafe_b64decode(given.encode("ascii")), type=Place)
     except (ValueError, msgspec.MsgspecError):
-        raise CursorError("cursor: want one that a page before gave") from None
+        raise CursorError("want one that a page before gave") from None
 
 
 async def merged(sources: Sequence[AsyncIterator[Place]]) -> AsyncIterator[Place]:

@@ -13,8 +13,8 @@ from starlette.types import ASGIApp
 
 from lambda_arch.config import load_config
 from lambda_arch.policies import Serving
+from serving.access.connections import bounded
 from serving.app import create_app
-from serving.one_write import OneWrite
 
 # A thread that loads models lets the event loop go on after this long; Python's 5 ms would be a pause in answers.
 SWITCH_SECONDS = 0.0005
@@ -25,8 +25,8 @@ def by_uvicorn(app: ASGIApp, settings: Serving) -> None:
     """Serve in this process; requests are counted by /metrics, not logged."""
     settle()
     uvicorn.run(
-        app, host=settings.host, port=settings.port, loop="uvloop", http=OneWrite, ws="none", access_log=False,
-        server_header=False,
+        app, host=settings.host, port=settings.port, loop="uvloop", http=bounded(settings.access), ws="none",
+        access_log=False, server_header=False,
     )  # fmt: skip
 
 

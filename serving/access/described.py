@@ -13,7 +13,10 @@ _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key of `lambda-arch keys create`"},
     "basic": {"type": "http", "scheme": "basic", "description": "The same key as the password; for browsers"},
 }
-_REFUSALS = documented({401: "No key, or none in force", 403: "The key lacks the scope", 429: "Asked too often"})
+_REFUSALS = documented({
+    401: "No key, or none in force", 403: "The key lacks the scope", 414: "The address is too long",
+    429: "Asked too often",
+})  # fmt: skip
 
 
 def described(app: FastAPI) -> None:

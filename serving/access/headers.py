@@ -11,7 +11,7 @@ PAGE_POLICY = (
 )
 # Of data, which is no page at all.
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
-_ALWAYS = (
+ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -35,7 +35,7 @@ class SecurityHeaders:
                 had = list(message.get("headers", ()))
                 names = {name.lower() for name, _ in had}
                 rest = [pair for pair in _ELSE if pair[0] not in names]
-                message["headers"] = [*had, *_ALWAYS, *rest]
+                message["headers"] = [*had, *ALWAYS, *rest]
             await send(message)
 
         await self._app(scope, receive, completed if scope["type"] == "http" else send)

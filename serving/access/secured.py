@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from lambda_arch.policies import Access
+from serving.access.addresses import ReadableAddress
 from serving.access.described import described
 from serving.access.guard import Guard
 from serving.access.headers import SecurityHeaders
@@ -23,4 +24,5 @@ def secured(app: FastAPI, access: Access) -> None:
             CORSMiddleware, allow_origins=access.origins, allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "If-None-Match"], expose_headers=["ETag", "Retry-After"],
         )  # fmt: skip
+    app.add_middleware(ReadableAddress)
     app.add_middleware(SecurityHeaders)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 
 from lambda_arch.config import Config
@@ -114,6 +115,15 @@ def _administration(request: Request) -> Administration:
 
 AtAdministration = Annotated[Administration, Depends(_administration)]
 Number = Annotated[int, Path(ge=1, le=2**53)]
+
+
+class GenerationNumber(IntegerConvertor):
+    """What stands for a number in an address: other words there, as `rollback`, are addresses of their own."""
+
+    regex = "[0-9]{1,16}"
+
+
+register_url_convertor("generation", GenerationNumber())
 administration = APIRouter(prefix="/v1", responses=DOCUMENTED)
 
 
@@ -121,15 +131,6 @@ administration = APIRouter(prefix="/v1", responses=DOCUMENTED)
 async def generations(request: Request, asked: AtAdministration) -> Response:
     """The generations whose nights the store remembers, the newest first."""
     return conditional(request, msgspec.json.encode(await asked.ask(summaries)))
-
-
-@administration.get("/generations/{number}", responses=_NOT_FOUND, response_model=dict[str, Any])
-async def generation(request: Request, number: Number, asked: AtAdministration) -> Response:
-    """What the night that made a generation reported: verdicts with figures, models, fidelity, sizes, seconds."""
-    report = await asked.ask(lambda store: store.report(number))
-    if report is None:
-        raise HTTPException(404, f"the store has no report of generation {number}: /v1/generations has those it has")
-    return conditional(request, report)
 
 
 @administration.post(
@@ -148,6 +149,15 @@ async def rollback(
         return await asked.ask(rolled_back)
     except RollbackError as error:
         return problem(409, str(error))
+
+
+@administration.get("/generations/{number:generation}", responses=_NOT_FOUND, response_model=dict[str, Any])
+async def generation(request: Request, number: Number, asked: AtAdministration) -> Response:
+    """What the night that made a generation reported: verdicts with figures, models, fidelity, sizes, seconds."""
+    report = await asked.ask(lambda store: store.report(number))
+    if report is None:
+        raise HTTPException(404, f"the store has no report of generation {number}: /v1/generations has those it has")
+    return conditional(request, report)
 
 
 @administration.get("/fidelity", response_model=FidelityReply)

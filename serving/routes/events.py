@@ -21,7 +21,8 @@ _BODY: dict[str, Any] = {
         "content": {
             "application/json": {"schema": {"oneOf": [
                 _RECORD, {"type": "array", "items": _RECORD, "minItems": 1, "maxItems": MAX_RECORDS}]}},
-            "application/x-ndjson": {"schema": {"type": "string", "description": "One record a line"}},
+            "application/x-ndjson": {
+                "schema": {"type": "string", "pattern": "\\S", "description": "One record a line"}},
         },
     }
 }  # fmt: skip

@@ -10,11 +10,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from serving.metrics import LIVE
+from serving.problems import DOCUMENTED
 from serving.pulse import Pulse
 
 live = APIRouter()
 STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Events named `beat`, each a JSON object", "content": {"text/event-stream": {}}}
+    200: {"description": "Events named `beat`, each a JSON object", "content": {"text/event-stream": {}}},
+    422: DOCUMENTED[422],
 }
 
 

@@ -23,7 +23,10 @@ async def health() -> StatusReply:
     return StatusReply(status="alive")
 
 
-@operations.get("/ready", responses={503: {"model": StatusReply, "description": "Not ready, with reasons"}})
+@operations.get(
+    "/ready", response_model=StatusReply,
+    responses={503: {"model": StatusReply, "description": "Not ready, with reasons"}},
+)  # fmt: skip
 async def ready(desk: AtDesk) -> JSONResponse:
     """Whether the store answers, a generation is published and its models are loaded; 503 with reasons if not."""
     try:
@@ -35,7 +38,7 @@ async def ready(desk: AtDesk) -> JSONResponse:
     return JSONResponse(status.model_dump(), 503 if reasons else 200)
 
 
-@operations.get("/metrics")
+@operations.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(desk: AtDesk) -> Response:
     """Decisions, latency and the newest agreement of both layers, for Prometheus."""
     with suppress(StoreError):  # the metrics are told while the store is away, too

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request, Response
 
 from serving.batches import BatchBody, BatchError, answers_to, batch_of
 from serving.desk import AtDesk
-from serving.problems import DOCUMENTED, problem
+from serving.problems import DOCUMENTED, OF_BODIES, problem
 from serving.replies import AnswerReply, Reply, sent
 
-predictions = APIRouter(prefix="/v1/predictions", responses=DOCUMENTED)
+predictions = APIRouter(prefix="/v1/predictions", responses=DOCUMENTED | OF_BODIES)
 # Decoded by msgspec: pydantic would take as long over a thousand ids as the store does.
 _BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": BatchBody.model_json_schema()}}}}
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lambda_arch.tiles import MILLION, Seen
 from serving.desk import AtDesk, Desk
-from serving.problems import DOCUMENTED
+from serving.problems import DOCUMENTED, OF_BODIES
 from serving.replies import SessionReply, sent
 from serving.routes.wishes import PLAIN, Text, Wanted
 
@@ -51,7 +51,7 @@ class PlainFirst(APIRoute):
         return handler
 
 
-sessions = APIRouter(prefix="/v1/sessions", responses=DOCUMENTED, route_class=PlainFirst)
+sessions = APIRouter(prefix="/v1/sessions", responses=DOCUMENTED | OF_BODIES, route_class=PlainFirst)
 
 
 class Watched(BaseModel):
