@@ -51,6 +51,6 @@ class Held:
         self._transport.close()
 
     def _flush(self) -> None:
-        if self._held:
-            self._transport.write(self._held)
-            self._held = b""
+        held, self._held = self._held, b""
+        if held and not self._transport.is_closing():  # meanwhile the client may have gone
+            self._transport.write(held)
