@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from batch.audience import publish_lists
 from batch.conform import conform_bronze
 from batch.customers.usefulness import FeatureRow, feature_rows
+from batch.erasing import erase
 from batch.feelings.sentiment import POST_TILES, post_tiles, title_tiles
 from batch.intake import Source, sources
 from batch.judgement.agreement import agreement
@@ -25,6 +26,7 @@ from batch.judgement.rows import backtest_rows
 from batch.known import Known, known_before
 from batch.publish import (
     SCORED,
+    forget_erased,
     prediction_rows,
     scored_titles,
     scored_users,
@@ -37,6 +39,7 @@ from batch.training import Selected, everything, select, trained, unjudged
 from lambda_arch.clock import parse_rfc3339, rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable
+from lambda_arch.forgetting import noted
 from lambda_arch.generations import forget_silent, generation_number, retire
 from lambda_arch.keys import Generations
 from lambda_arch.lake import BACKTESTS, GENERATIONS, PREDICTIONS, TABLES, Lake
@@ -105,6 +108,7 @@ def _night(
     with stages("conform"):
         lake.create(*TABLES)
         conform_bronze(lake, config)
+        erase(lake, noted(store).values(), config)
     number = generation_number(store, published(lake), horizon)
     incumbent = before(lake, horizon) if lake_only else in_service(lake, pointer, number)
     with stages("features"):
@@ -202,6 +206,7 @@ def _publish(store: Store, config: Config, tonight: Candidate, scored: DataFrame
     written = write_store(scored, config.store, number, in_service=store.generations().horizon(number) is not None)
     verify(scored, store, number, scored.count(), written)
     lists = publish_lists(scored, store, config.store, number)
+    forget_erased(store, scored, number, tonight.models.horizon)
     store.put_models(tonight.models, tonight.fidelity)
     note_trending(store, trending_titles(scored))
     if former not in (0, number):  # after the flip the speed layer speaks with the new models

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from batch.wire import Wire, replacing
 from lambda_arch.config import Store as StoreSettings
+from lambda_arch.forgetting import forget_in, noted
 from lambda_arch.posts import SPANS, Felt, PostProfile, PostTile
 from lambda_arch.predictions import Scoring, predict_title, predict_users
 from lambda_arch.profile_rows import profiles_of
@@ -97,6 +98,19 @@ def verify(scored: DataFrame, store: Store, generation: int, expected: int, writ
     for row in sample:
         if store.entity(row["entity"], generation) != _fields(row):
             raise PublishError(f"generation {generation}: {row['entity']} reads back otherwise; run the night again")
+
+
+def forget_erased(store: Store, scored: DataFrame, generation: int, horizon: int) -> None:
+    """Take out of a generation again whose events before its horizon were erased since its night read the lake.
+
+    The API enters an erasure before it removes keys: who is not in the registry yet has their keys removed after this.
+    """
+    people = [person for person, erasure in noted(store).items() if erasure.moment >= horizon]
+    if not people:
+        return
+    user = F.when(F.col("entity").startswith("u:"), F.substring("entity", 3, 1000))
+    rows = scored.where(F.sha2(user, 256).isin(people)).select("entity").collect()
+    forget_in(store, [row.entity for row in rows], [generation])
 
 
 def written_to(settings: StoreSettings, generation: int, in_service: bool) -> ArrowFunction:

@@ -7,12 +7,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch.audience import publish_lists
+from batch.erasing import erase, registered
 from batch.known import known_before
 from batch.pipeline import score
-from batch.publish import trending_titles, verify, write_store
+from batch.publish import forget_erased, trending_titles, verify, write_store
 from batch.stored import NoGenerationError, Stored, newest, stored
 from lambda_arch.clock import wall_now
 from lambda_arch.config import Config
+from lambda_arch.forgetting import note, noted
 from lambda_arch.lake import PREDICTIONS, TABLES, Lake
 from lambda_arch.lease import night_lease
 from lambda_arch.schemas import Transform
@@ -32,6 +34,8 @@ def republish(lake: Lake, store: Store, config: Config, number: int | None = Non
     """
     _refuse_mixture(store)
     lake.create(*TABLES)
+    note(store, registered(lake).values())
+    erase(lake, noted(store).values(), config)
     found = newest(lake, F.lit(True)) if number is None else stored(lake, number)
     if found is None:
         raise NoGenerationError(f"the lake at {config.paths.lake} has no generation: run `lambda-arch night`")
@@ -42,6 +46,7 @@ def republish(lake: Lake, store: Store, config: Config, number: int | None = Non
         written = write_store(scored, config.store, found.number, in_service=False)
         verify(scored, store, found.number, scored.count(), written)
         publish_lists(scored, store, config.store, found.number)
+        forget_erased(store, scored, found.number, found.horizon)
         store.put_models(models, found.fidelity())
         note_trending(store, trending_titles(scored))
         store.put_report(found.number, msgspec.json.encode(found.report))

@@ -38,7 +38,7 @@ def create_topics(config: Config) -> list[str]:
 
 
 def topics(config: Config) -> list[NewTopic]:
-    """The topics of the product; of `predictions` the broker keeps each key's newest."""
+    """The topics of the product; of `predictions` and `erasures` the broker keeps each key's newest."""
     kafka = config.kafka
     return [
         NewTopic(name, kafka.partitions, kafka.replication, topic_configs=_settings(role))
@@ -47,7 +47,7 @@ def topics(config: Config) -> list[NewTopic]:
 
 
 def _settings(role: str) -> dict[str, str]:
-    if role == "predictions":
+    if role in ("predictions", "erasures"):
         return {"cleanup.policy": "compact"}
     if role == "quarantine":
         # A record as large as the broker takes, and the headers around it.

@@ -19,10 +19,12 @@ from rich.table import Table
 from jobs.at_risk import at_risk
 from jobs.backfill import backfill
 from jobs.decisions import app as decisions
+from jobs.erase import erase
 from jobs.experiments import app as experiments
 from jobs.experiments import hit_rate
 from jobs.explain import explain
 from jobs.export import export
+from jobs.export_user import export_user
 from jobs.fidelity import PlotError, fidelity
 from jobs.generate import generate
 from jobs.generations import app as generations
@@ -161,6 +163,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from lambda_arch.lease import NightRunsError
     from lambda_arch.records import UnknownSchemaError
     from lambda_arch.store import StoreError
+    from lambda_arch.topic_reader import TopicError
     from serving.access.keys import KeysError
     from serving.decision_topic import DecisionTopicError
     from streaming.produce import ProduceError
@@ -172,7 +175,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
         NightError, NoGenerationError, PublishError, ExportError, IngestError, FetchError, UnaccountedError, ProbeError,
         LakeError, PlotError, NightRunsError, RollbackError,
         UnknownSchemaError, ProduceError, QuarantineError, ReplayError,
-        NotEmptyError, DecisionTopicError, KeysError,
+        NotEmptyError, DecisionTopicError, KeysError, TopicError,
     )  # fmt: skip
 
 
@@ -200,6 +203,8 @@ app.add_typer(decisions, name="decisions")
 app.add_typer(experiments, name="experiments")
 app.command("hit-rate")(hit_rate)
 app.command("export")(export)
+app.command("erase")(erase)
+app.command("export-user")(export_user)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")
 app.command("replay")(replay)

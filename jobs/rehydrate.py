@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from jobs.erase import gathered_if_up
 from jobs.report import opened_lake
 from lambda_arch.config import Config, load_config
 from lambda_arch.store import Store
@@ -30,6 +31,8 @@ def rehydrate(
     store = Store(config.store.url, config.store.ttl_days)
     store.ping()
     _refuse_writers(config)
+    if fault := gathered_if_up(config, store):
+        typer.echo(fault, err=True)
     with opened_lake(config, "rehydrate") as lake:
         found = republish(lake, store, config, generation)
         done = replay(lake, store, config) if lake.exists(BRONZE) else None

@@ -13,6 +13,7 @@ from batch.judgement.gate import RefusedError
 from batch.pipeline import run_night
 from batch.publish import PublishError
 from batch.reporting.aftermath import tell
+from jobs.erase import gathered_if_up
 from jobs.nights import REFUSED_CODE, last_midnight, now
 from lambda_arch.clock import DAY, parse_rfc3339
 from lambda_arch.config import ConfigError, load_config
@@ -42,6 +43,8 @@ def run(horizon: str | None, lake_only: bool = False) -> None:
     log = structlog.get_logger("night")
     store = Store(config.store.url, config.store.ttl_days)
     store.ping()
+    if fault := gathered_if_up(config, store):
+        log.warning("erasures", told=fault)
     moment = last_midnight(now(config, store)) if given is None else given
     spark = spark_session(config, "night", config.spark.master, config.spark.driver_memory)
     lake = Lake(spark, config.paths.lake, run_id=f"night-{uuid.uuid4()}")

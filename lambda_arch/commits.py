@@ -11,12 +11,16 @@ from lambda_arch.tiles import Seen
 
 
 class StoredEntity(msgspec.Struct, frozen=True):
-    """What the speed layer reads of an entity: its profile in the generation, and its state with version and epoch."""
+    """What the speed layer reads of an entity: its profile in the generation, and its state with version and epoch.
+
+    `erased`: what happened until then (microseconds) is erased; 0 for who was not.
+    """
 
     profile: bytes | None
     state: bytes | None
     version: int
     epoch: int
+    erased: int = 0
 
 
 class Commit(msgspec.Struct, frozen=True):

@@ -42,6 +42,7 @@ class Topics(Section):
     predictions: str
     quarantine: str
     decisions: str
+    erasures: str
 
 
 class Kafka(Section):

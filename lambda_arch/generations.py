@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -121,15 +122,16 @@ def retire(store: Store, keep: Collection[int]) -> int:
 
 
 def forget_silent(store: Store) -> int:
-    """Drop the notes of users whose speed record has lapsed; answers how many."""
+    """Drop the notes of users whose speed record has lapsed or was erased; answers how many."""
     dropped = 0
-    for key in (said_key(use_case, shard) for use_case in NOTED for shard in range(SHARDS)):
+    for use_case, shard in product(NOTED, range(SHARDS)):
+        key = said_key(use_case, shard)
         users = [user for user, _ in store.redis.zscan_iter(key, count=SCAN)]
         for start in range(0, len(users), SCAN):
             some = users[start : start + SCAN]
             pipe = store.redis.pipeline(transaction=False)
             for user in some:
-                pipe.exists(speed_key(f"u:{user.decode()}"))
+                pipe.hexists(speed_key(f"u:{user.decode()}"), use_case)
             lapsed = [user for user, there in zip(some, pipe.execute(), strict=True) if not there]
             dropped += store.redis.zrem(key, *lapsed) if lapsed else 0
     return dropped

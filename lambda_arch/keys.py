@@ -8,7 +8,8 @@ layer says of them; `la:clock`; `la:night`: the night that runs; `la:rescored`: 
 which epoch; `la:trending`: titles that rise or fall; `la:new`, `la:{t:ID}:v`: titles that came up since the night, and
 who saw each; `la:scorer:ID`, `la:query:NAME`: how a scorer, or a query of the speed layer, stands; `la:living`: the
 keys of those that live, by when they told of themselves last; `la:experiments`: the newest reports of experiments;
-`la:hit-rates`: how often what was served was then watched.
+`la:hit-rates`: how often what was served was then watched; `la:erasures`: who was erased until when, by the SHA-256 of
+the id.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 
 GENERATION_KEY, CLOCK_KEY, NUMBERS_KEY, NIGHT_KEY = "la:gen", "la:clock", "la:numbers", "la:night"
 RESCORED_KEY, LIVING_KEY, TRENDING_KEY = "la:rescored", "la:living", "la:trending"
+ERASURES_KEY = "la:erasures"
 LIVING_SECONDS = 20  # after which a scorer or query that tells nothing more is forgotten
 EXPERIMENTS_KEY, HIT_RATES_KEY, NEW_TITLES_KEY = "la:experiments", "la:hit-rates", "la:new"
 

@@ -87,6 +87,8 @@ BACKTESTS = Table(
     "gold/backtests", schemas.BACKTEST, "How good each answer was by lag, as each night measured it", ("generation",)
 )
 GENERATIONS = Table("gold/generations", schemas.GENERATION, "Published generations with models and report", version=2)
+# Made with the first erasure.
+ERASURES = Table("gold/erasures", schemas.ERASURE, "Who was erased until when, each person once, by a hash of the id")
 TABLES = (BRONZE, QUARANTINE, EVENTS, POSTS, LABELS, TITLES, PREDICTIONS, BACKTESTS, GENERATIONS)
 
 
@@ -149,8 +151,9 @@ class Lake:
         return (reader if version is None else reader.option("versionAsOf", version)).load(self.path(table))
 
     def stream(self, table: Table) -> DataFrame:
-        """The table's appends, as a stream."""
-        return self.spark.readStream.format("delta").load(self.path(table))
+        """The table's appends, as a stream; what is deleted from it is passed over."""
+        reader = self.spark.readStream.format("delta").option("skipChangeCommits", "true")
+        return reader.load(self.path(table))
 
     def append(self, frame: DataFrame, table: Table) -> None:
         """Append the rows."""
@@ -172,6 +175,24 @@ class Lake:
         changes: dict[str, str | Column] = {name: f"new.`{name}`" for name in frame.columns if name not in keys}
         done = self._merged(frame, table, keys, lambda merge: merge.whenMatchedUpdate(where, changes))
         return int(done["num_updated_rows"])
+
+    def delete_known(self, frame: DataFrame, table: Table, where: Column) -> int:
+        """Delete the rows for which `where`, over `stored` and the frame as `new`, holds; answers how many.
+
+        The rows are gone from the table at once, from its files by `vacuum`.
+        """
+        self._named()
+
+        def deleted() -> Row:
+            target = DeltaTable.forPath(self.spark, self.path(table)).alias("stored")
+            return target.merge(frame.alias("new"), where).whenMatchedDelete().execute().collect()[0]
+
+        return int(_persistently(deleted)["num_deleted_rows"])
+
+    def vacuum(self, table: Table, hours: float) -> None:
+        """Remove the files that no version of the last hours needs: the table cannot be read as it was before."""
+        self.spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
+        DeltaTable.forPath(self.spark, self.path(table)).vacuum(hours)
 
     def replace_where(self, frame: DataFrame, table: Table, condition: str) -> None:
         """Replace the rows that meet the condition by the frame's, in one commit."""

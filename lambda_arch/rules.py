@@ -29,7 +29,7 @@ def checked_events(settings: Events) -> Transform:
     """Raw records -> their columns, the typed event's, and `reason` (null: valid). The first broken rule counts."""
     typed = {
         **{name: _text(name) for name in ("event_id", "event_type", "user_id", "title_id")},
-        "event_time": _time(),
+        "event_time": moment(_text("event_time")),
         "value": _typed("value", _number()),
         "properties": _typed("properties", F.from_json(_as_text("properties"), "map<string,string>")),
     }
@@ -40,7 +40,11 @@ def checked_events(settings: Events) -> Transform:
 def checked_posts(settings: Events) -> Transform:
     """Raw records -> their columns, the typed post's, and `reason` (null: valid). The first broken rule counts."""
     as_text = ("post_id", "text", "title", "author_id", "source", "language")
-    typed = {**{name: _text(name) for name in as_text}, "event_time": _time(), "title_id": _title_of_post()}
+    typed = {
+        **{name: _text(name) for name in as_text},
+        "event_time": moment(_text("event_time")),
+        "title_id": _title_of_post(),
+    }
     return _checked(POST_FIELDS, typed, _faults(POST_RULES, settings), settings)
 
 
@@ -148,8 +152,8 @@ def _is_blank(text: Column) -> Column:
     return F.coalesce(text, F.lit("")) == ""
 
 
-def _time() -> Column:
-    text = _text("event_time")
+def moment(text: Column) -> Column:
+    """The timestamp of a text of the contract's forms; null for any other."""
     millis = F.when(_is_all(text, contract.EPOCH_MILLIS), F.timestamp_millis(text.try_cast("bigint")))
     # RFC 3339 allows a small t and z, Spark's cast does not.
     return F.coalesce(millis, F.when(_is_all(text, contract.RFC3339), F.upper(text).try_cast("timestamp")))

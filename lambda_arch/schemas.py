@@ -77,6 +77,8 @@ GENERATION = _schema(
     generation="integer", horizon="string", run_id="string", report="string", models="binary", twins="binary",
     fidelity="string",
 )  # fmt: skip
+# One row per person who was erased, by the SHA-256 of the id; moment in microseconds.
+ERASURE = _schema(person="string", moment="long", asked_at="string", asked_by="string")
 
 
 class SchemaError(ValueError):

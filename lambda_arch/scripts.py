@@ -76,3 +76,38 @@ local now = tonumber(redis.call('GET', KEYS[1]) or '0')
 if tonumber(ARGV[1]) > now then redis.call('SET', KEYS[1], ARGV[1]) end
 return 1
 """
+# A speed state is gone but for its version, one further: who has read it cannot write it. Answers how many there were.
+FORGET = """
+local version = tonumber(redis.call('HGET', KEYS[1], 'v') or '0')
+local had = redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'v', version + 1)
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return had
+"""
+# Users are off a piece of a list (lambda_arch/audience.py); answers how many were on it.
+STRIKE = """
+local stored, gone, there = redis.call('GET', KEYS[1]), {}, false
+if not stored then return 0 end
+for _, user in ipairs(ARGV) do
+  gone[user] = true
+  there = there or string.find(stored, user, 1, true)
+end
+if not there then return 0 end
+local piece, users, probabilities = cmsgpack.unpack(stored), {}, {}
+for place, user in ipairs(piece[1]) do
+  if not gone[user] then
+    users[#users + 1], probabilities[#probabilities + 1] = user, piece[2][place]
+  end
+end
+local struck = #piece[1] - #users
+piece[1], piece[2] = users, probabilities
+redis.call('SET', KEYS[1], cmsgpack.pack(piece), 'KEEPTTL')
+return struck
+"""
+# An erasure, unless one of a later moment is there.
+NOTE = """
+local had = redis.call('HGET', KEYS[1], ARGV[1])
+if had and cjson.decode(had).moment >= tonumber(ARGV[2]) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+"""

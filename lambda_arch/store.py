@@ -17,9 +17,11 @@ from lambda_arch.agreement import Agreement
 from lambda_arch.audience import Lists, Piece, decode_lists, notes
 from lambda_arch.clients import FAULTS, client_of, stretch
 from lambda_arch.commits import Commit, CommitResult, StoredEntity, result_of
+from lambda_arch.erasures import erased_until, person_of
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
 from lambda_arch.keys import (
     CLOCK_KEY,
+    ERASURES_KEY,
     GENERATION_KEY,
     NUMBERS_KEY,
     Generations,
@@ -156,15 +158,18 @@ class Store:
     # -- the speed layer -------------------------------------------------------------------------------------
 
     def read_entities(self, entities: Sequence[str], generation: int) -> list[StoredEntity]:
-        """Profiles and states of entities in one round trip."""
+        """Profiles and states of entities, and until when they were erased, in one round trip."""
+        if not entities:
+            return []
         pipe = self.redis.pipeline(transaction=False)
         for entity in entities:
             pipe.hget(generation_key(entity, generation), "profile")
             pipe.hmget(speed_key(entity), "state", "v", "e")
-        answers = pipe.execute()
+        pipe.hmget(ERASURES_KEY, [person_of(entity[2:]) if entity.startswith("u:") else "" for entity in entities])
+        *answers, erasures = pipe.execute()
         return [
-            StoredEntity(profile, state, int(version or 0), int(epoch or 0))
-            for profile, (state, version, epoch) in zip(answers[::2], answers[1::2], strict=True)
+            StoredEntity(profile, state, int(version or 0), int(epoch or 0), erased_until(erasure))
+            for profile, (state, version, epoch), erasure in zip(answers[::2], answers[1::2], erasures, strict=True)
         ]
 
     def said(self, entities: Sequence[str]) -> list[Prediction]:

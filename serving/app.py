@@ -40,6 +40,7 @@ from serving.routes.experiments import experiments
 from serving.routes.live import live
 from serving.routes.operations import operations
 from serving.routes.pages import pages
+from serving.routes.people import people
 from serving.routes.predictions import predictions
 from serving.routes.segments import segments
 from serving.routes.sessions import sessions
@@ -51,6 +52,7 @@ from serving.trends import Talk
 
 ROUTERS = (
     users,
+    people,
     sessions,
     titles,
     trending,
@@ -86,6 +88,7 @@ def create_app(config: Config) -> FastAPI:
     app.state.desk, app.state.pulse = desk, Pulse(store, desk.answers, desk.metrics)
     app.state.audience = Audience(answers, ListReads(store))
     app.state.administration, app.state.talk = operator, Talk(store, answers)
+    app.state.config, app.state.outbox = config, outbox
     app.state.intake = Intake(outbox, config, desk.metrics)
     _layered(app, config, desk)
     for router in ROUTERS:

@@ -157,7 +157,10 @@ class Applier:
     def _user_commits(self, users: Iterable[tuple[str, Sequence[Event], StoredEntity]]) -> list[Commit]:
         """Commits of the users whose state changes; all are scored together."""
         changed = []
-        for entity, events, stored in users:
+        for entity, sent, stored in users:
+            events = [event for event in sent if event.event_time > stored.erased]
+            if sent and not events:
+                continue
             before = decode_state(stored.state, Tile)
             state = absorbed(before, events, self._horizons(), self._unit_tile, self._merge)
             if state is not None:

@@ -14,9 +14,10 @@ from starlette.exceptions import HTTPException
 from lambda_arch.config import Config
 from lambda_arch.generations import RollbackError, roll_back, summaries
 from lambda_arch.store import Store, store_faults
+from lambda_arch.topic_reader import TopicError
 from serving.caching import conditional
 from serving.problems import DOCUMENTED, RETRY_SECONDS, documented, problem
-from serving.rejected import AwayError, counted, newest
+from serving.rejected import counted, newest
 from serving.replies import MeasureReply, Reply
 
 T = TypeVar("T")
@@ -93,7 +94,7 @@ class Administration:
         return await asyncio.to_thread(asked)
 
     async def rejected(self, look: int, reason: str | None, samples: int) -> QuarantineReply:
-        """The newest records of the quarantine; raises AwayError. One look at a time."""
+        """The newest records of the quarantine; raises TopicError. One look at a time."""
         kafka = self._config.kafka
         async with self._looking:
             found = await asyncio.to_thread(newest, kafka.bootstrap, kafka.topics.quarantine, look)
@@ -182,5 +183,5 @@ async def quarantine(
     """The newest rejected records: counts by reason, and samples."""
     try:
         return await asked.rejected(look, reason, samples)
-    except AwayError as error:
+    except TopicError as error:
         return problem(503, str(error), {"Retry-After": RETRY_SECONDS})

@@ -1,0 +1,28 @@
+"""All that is held of one person: the store's part, and every record of the lake."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from jobs.report import opened_lake
+from lambda_arch.config import load_config
+from lambda_arch.store import Store, store_faults
+
+
+def export_user(user_id: Annotated[str, typer.Argument(metavar="ID", help="The user's id.")]) -> None:
+    """Print one JSON document: what the store says and keeps; events, raw records and rejects of the lake."""
+    from batch.erasing import held
+    from deploy.servers import in_use
+    from serving.people import export
+
+    config = in_use(load_config())
+    store = Store(config.store.url, config.store.ttl_days)
+    store.ping()
+    with store_faults():
+        document = export(store, user_id)
+    with opened_lake(config, "export-user") as lake:
+        document["lake"] = held(lake, user_id, config)
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=2))

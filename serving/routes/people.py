@@ -1,0 +1,86 @@
+"""One person: all that is held, and its erasure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from lambda_arch.clock import rfc3339
+from lambda_arch.config import Config
+from lambda_arch.store import Store
+from serving.access.guard import ASKED_BY
+from serving.desk import Id
+from serving.outbox import Outbox
+from serving.people import erase, erasure_of, export, registration, tombstones
+from serving.problems import RETRY_SECONDS, documented, problem
+from serving.replies import Reply
+from serving.routes.administration import AtAdministration
+
+_DOCUMENTED = documented({
+    422: "A parameter is out of bounds",
+    503: "Store or broker do not answer: the erasure is not complete, ask again",
+})  # fmt: skip
+IN_THE_LAKE = "rows of the lake go with the next night, or at once with `lambda-arch erase --apply`"
+
+
+class ErasedReply(Reply):
+    """What happened until `erased_until` is erased, whenever it arrives; what happens after is a new person's."""
+
+    user_id: str
+    erased_until: str
+    keys: int
+    lake: str
+
+
+class ExportReply(Reply):
+    """All that the store holds of a person: each generation's records and profile, and the speed layer's."""
+
+    user_id: str
+    exported_at: str
+    batch: list[dict[str, Any]]
+    speed: dict[str, Any]
+    erased_until: str | None
+
+
+def _people(request: Request) -> tuple[Outbox, Config]:
+    found: tuple[Outbox, Config] = request.app.state.outbox, request.app.state.config
+    return found
+
+
+AtPeople = Annotated[tuple[Outbox, Config], Depends(_people)]
+people = APIRouter(prefix="/v1/users", responses=_DOCUMENTED)
+
+
+@people.get("/{user_id:path}/export", response_model=ExportReply)
+async def export_user(user_id: Id, asked: AtAdministration) -> Response:
+    """All that the store holds of a person; `lambda-arch export-user` adds the events, from the lake."""
+    return JSONResponse(await asked.ask(lambda store: export(store, user_id)))
+
+
+@people.delete("/{user_id:path}", status_code=202, response_model=ErasedReply)
+async def erase_user(user_id: Id, request: Request, asked: AtAdministration, at: AtPeople) -> Any:
+    """Erase a person: registered for good, gone from store and announcements at once, from the lake with the night.
+
+    Twice is once. 503 where that is not complete; what was done stays done.
+    """
+    outbox, config = at
+    key: str | None = request.scope.get(ASKED_BY)
+    erasure = await asked.ask(lambda store: erasure_of(store, config, user_id, key))
+    [registered] = await outbox.send([registration(config, erasure)])
+    if registered.fault:
+        return _incomplete("nothing was erased", registered.fault)
+
+    def erased(store: Store) -> int:
+        return erase(store, erasure, user_id)
+
+    keys = await asked.ask(erased)
+    receipts = await outbox.send(tombstones(config, user_id))
+    if fault := next((receipt.fault for receipt in receipts if receipt.fault), None):
+        return _incomplete("erased in the store, and registered, but still among the announcements", fault)
+    return ErasedReply(user_id=user_id, erased_until=rfc3339(erasure.moment), keys=keys, lake=IN_THE_LAKE)
+
+
+def _incomplete(told: str, fault: str) -> JSONResponse:
+    return problem(503, f"{told} ({fault}): ask again", {"Retry-After": RETRY_SECONDS})

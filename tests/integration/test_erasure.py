@@ -1,0 +1,220 @@
+"""One person is erased, from real store, broker and lake: nothing is left, nothing comes back, others stay."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from archived import Row, empty_store, publish, records, streamed
+from confluent_kafka import Producer
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from served import served
+from speed_stack import speed_config
+from store_content import content
+from test_apply import event
+
+from batch.conform import conform_bronze
+from batch.erasing import erase, held
+from batch.republish import republish
+from deploy import servers
+from jobs.erase import gathered
+from lambda_arch.clock import HOUR, parse_rfc3339
+from lambda_arch.config import Config
+from lambda_arch.erasures import person_of
+from lambda_arch.forgetting import noted
+from lambda_arch.generations import forget_silent
+from lambda_arch.keys import speed_key
+from lambda_arch.lake import BRONZE, EVENTS, PREDICTIONS, TABLES, Lake
+from lambda_arch.models import Models
+from lambda_arch.schemas import RAW
+from lambda_arch.store import Store
+from lambda_arch.topic_reader import whole
+from streaming.apply import Applier
+from streaming.erased import withdraw
+from streaming.replay import replay
+
+pytestmark = [pytest.mark.servers, pytest.mark.spark]
+JARS = Path(__file__).resolve().parents[2] / "var" / "jars"
+DATABASE, WHO, OTHER = 13, "user-1", "user-2"
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
+    """The configuration of a real broker."""
+    config = speed_config(tmp_path_factory.mktemp("erasure"))
+    with servers.running(config, ["kafka"], jars=JARS if JARS.is_dir() else None):
+        yield config
+
+
+@pytest.fixture
+def stack(
+    lake: Lake, config: Config, broker: Config, store_url: str, small_models: Models
+) -> Iterator[tuple[Config, Store, list[Row]]]:
+    """A lake, the store of a generation and of a stream, and the broker."""
+    rows = records(small_models.horizon)
+    config = config.model_copy(update={"kafka": broker.kafka, "clock": "event"})
+    lake.create(*TABLES)
+    lake.append(lake.spark.createDataFrame(rows, RAW), BRONZE)
+    conform_bronze(lake, config)
+    config, store = empty_store(config, store_url, DATABASE)
+    publish(lake, config, store, small_models)
+    streamed(lake.spark, config, store, rows)
+    yield config, store, rows
+    store.redis.flushdb()
+
+
+def said(store: Store, user: str) -> list[bytes]:
+    """The keys of the whole store that name a user or whose content does, but for the version that outlives a state."""
+    read: dict[bytes, Any] = {
+        b"string": store.redis.get,
+        b"hash": store.redis.hgetall,
+        b"zset": lambda key: store.redis.zrange(key, 0, -1),
+    }
+    contents = {key: (key, read[store.redis.type(key)](key)) for key in store.redis.keys("*")}
+    fence = (speed_key(f"u:{user}").encode(), [b"v"])
+    found = [key for key, content in contents.items() if re.search(rf"{user}(?!\d)", str(content))]
+    return sorted(key for key in found if (key, list(contents[key][1])) != fence)
+
+
+def others(store: Store) -> dict[str, Any]:
+    return {entity: found for entity, found in content(store).items() if WHO not in str(entity)}
+
+
+def rows_of(lake: Lake, user: str, config: Config) -> dict[str, int]:
+    return {table: len(rows) for table, rows in held(lake, user, config).items()}
+
+
+def anywhere(lake: Lake, user: str) -> list[str]:
+    """The tables in which the id is to be found at all, in whatever column."""
+    quoted = rf"(?<![\w-]){user}(?![\w-])"
+    found = []
+    for table in TABLES:
+        frame = lake.read(table)
+        columns = [F.col(name).cast("string") for name, kind in frame.dtypes if kind in ("string", "binary")]
+        if columns and frame.where(F.concat_ws(" ", *columns).rlike(quoted)).head(1):
+            found.append(table.name)
+    return found
+
+
+def announce(config: Config, key: str, as_of: str) -> None:
+    producer = Producer({"bootstrap.servers": config.kafka.bootstrap})
+    told = {"use_case": "churn", "entity": key.partition(":")[2], "value": {}, "layer": "speed", "model": "m",
+            "model_version": 1, "as_of": as_of, "evidence": 1, "generation": 2, "written_at": as_of,
+            "schema": 1}  # fmt: skip
+    producer.produce(config.kafka.topics.predictions, json.dumps(told).encode(), key)
+    producer.flush()
+
+
+def announced(config: Config) -> set[str]:
+    """The keys of which the topic's newest record says something."""
+    newest = {
+        message.key(): message.value() for message in whole(config.kafka.bootstrap, config.kafka.topics.predictions)
+    }
+    return {key.decode() for key, value in newest.items() if isinstance(key, bytes) and value}
+
+
+def erased_over_http(client: httpx.Client, user: str) -> int:
+    reply = client.delete(f"/v1/users/{user}")
+    assert reply.status_code == 202, reply.text
+    return parse_rfc3339(reply.json()["erased_until"])
+
+
+def test_nothing_of_a_person_is_left_and_nothing_comes_back(
+    lake: Lake, spark: SparkSession, stack: tuple[Config, Store, list[Row]]
+) -> None:
+    config, store, rows = stack
+    before, counted = others(store), rows_of(lake, OTHER, config)
+    lists = {key for key in said(store, WHO) if key.startswith((b"la:audience:", b"la:said:"))}
+    assert {key.split(b":")[1] for key in lists} == {b"audience", b"said"}
+    assert {BRONZE.name, EVENTS.name, PREDICTIONS.name} <= set(anywhere(lake, WHO))
+    announce(config, f"churn:u:{WHO}", "2016-01-01T00:00:00.000000Z")
+    with served(config) as client:
+        exported = client.get(f"/v1/users/{WHO}/export").json()
+        assert exported["batch"][0]["records"]
+        assert exported["batch"][0]["profile"]["lifetime"]["counts"]
+        assert exported["speed"]["days"]
+        moment = erased_over_http(client, WHO)
+        assert client.get(f"/v1/users/{WHO}/churn").json()["layer"] == "fallback"
+        again = client.get(f"/v1/users/{WHO}/export").json()
+        assert (again["batch"][0]["records"], again["speed"]["records"], again["speed"]["days"]) == ({}, {}, {})
+    assert (said(store, WHO), others(store)) == ([], before)
+    assert f"churn:u:{WHO}" not in announced(config)
+
+    # A scorer that is late, an announcement that was on its way, and a store that is lost.
+    streamed(spark, config, store, rows)
+    assert (said(store, WHO), others(store)) == ([], before)
+    announce(config, f"churn:u:{WHO}", "2016-01-01T00:00:00.000000Z")
+    announce(config, f"churn:u:{OTHER}", "2016-01-01T00:00:00.000000Z")
+    store.redis.flushdb()
+    [erasure] = gathered(config, store)
+    assert (erasure.person, erasure.moment) == (person_of(WHO), moment)
+
+    gone = erase(lake, [erasure], config)
+    assert all(gone[table.name] > 0 for table in (BRONZE, EVENTS, PREDICTIONS))
+    assert anywhere(lake, WHO) == []
+    assert rows_of(lake, OTHER, config) == counted
+    assert withdraw(config, [erasure]) == 1
+    assert announced(config) == {f"churn:u:{OTHER}"}
+    assert set(erase(lake, [], config).values()) == {0}
+
+    # Rebuilt from the lake, to which a straggler has come meanwhile.
+    straggler = next(row for row in rows if row[4] == WHO.encode() and row[5].startswith(b"{"))
+    lake.append(spark.createDataFrame([straggler], RAW), BRONZE)
+    conform_bronze(lake, config)
+    store.redis.flushdb()
+    republish(lake, store, config)
+    replay(lake, store, config)
+    assert (said(store, WHO), others(store)) == ([], before)
+    assert anywhere(lake, WHO) == []
+    assert noted(store).keys() == {person_of(WHO)}
+
+
+def test_who_comes_back_is_a_new_person(stack: tuple[Config, Store, list[Row]]) -> None:
+    config, store, _ = stack
+    with served(config) as client:
+        moment = erased_over_http(client, WHO)
+        later = erased_over_http(client, WHO)
+    assert later == moment
+    old, new = event(9_999, moment, WHO), event(10_002, moment + HOUR, WHO)
+    Applier(store, config.features.history_limit, config.batch.top_n).apply_records([old, new])
+    record = json.loads(store.redis.hget(speed_key(f"u:{WHO}"), "recommend"))
+    assert record["evidence"] == 1
+
+
+def test_a_scorer_that_had_read_the_state_cannot_write_it_again(stack: tuple[Config, Store, list[Row]]) -> None:
+    config, store, _ = stack
+    raced: list[int] = []
+
+    class Racing(Store):
+        """Somebody is erased between a scorer's read and its write."""
+
+        def commit(self, commits: Any) -> Any:
+            if not raced:
+                with served(config) as client:
+                    raced.append(erased_over_http(client, WHO))
+            return super().commit(commits)
+
+    racing = Racing(config.store.url, 1)
+    newest = store.event_now()
+    Applier(racing, config.features.history_limit, config.batch.top_n).apply_records([event(10_000, newest, WHO)])
+    assert raced
+    forget_silent(store)  # as every night does: a scorer notes a user also where its write is refused
+    assert said(store, WHO) == []
+
+
+def test_without_a_broker_nothing_is_half_erased(stack: tuple[Config, Store, list[Row]]) -> None:
+    config, store, _ = stack
+    away = config.kafka.model_copy(update={"bootstrap": "127.0.0.1:1"})
+    quick = config.serving.model_copy(update={"delivery_seconds": 1})
+    before = said(store, WHO)
+    with served(config.model_copy(update={"kafka": away, "serving": quick})) as client:
+        reply = client.delete(f"/v1/users/{WHO}")
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "5")
+    assert "nothing was erased" in reply.json()["detail"]
+    assert (said(store, WHO), noted(store)) == (before, {})
