@@ -1,7 +1,7 @@
 """Erasures in the lake: their registry, and the rows of whom they are about.
 
 Found by the SHA-256 of the user's id, which is all that the registry knows. Of raw records the id is that in their
-JSON, else their key; whatever of them was received before the erasure was asked for goes too, readable or not.
+JSON, else their key. What has no time that counts goes where it was received before the erasure was asked for.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lambda_arch.lake import BRONZE, ERASURES, EVENTS, GENERATIONS, PREDICTIONS,
 from lambda_arch.rules import moment
 from lambda_arch.schemas import ERASURE
 
+MINUTE = 60_000_000
 TOUCHED = (BRONZE, QUARANTINE, EVENTS, PREDICTIONS)
 
 
@@ -44,10 +45,13 @@ def erase(lake: Lake, erasures: Iterable[Erasure], config: Config) -> dict[str, 
     frame = lake.spark.createDataFrame(rows, ERASURE)
     lake.insert_new(frame, ERASURES, "person")
     lake.update_known(frame, ERASURES, "person", where="new.moment > stored.moment")
+    ahead = config.events.max_ahead_minutes * MINUTE
     people = frame.select("person", "moment", F.to_timestamp("asked_at").alias("asked"))
     return {
-        BRONZE.name: lake.delete_known(people, BRONZE, _raw(F.col("stored.topic") == config.kafka.topics.events)),
-        QUARANTINE.name: lake.delete_known(people, QUARANTINE, _raw(F.lit(True))),
+        BRONZE.name: lake.delete_known(
+            people, BRONZE, _raw(F.col("stored.topic") == config.kafka.topics.events, ahead)
+        ),
+        QUARANTINE.name: lake.delete_known(people, QUARANTINE, _raw(F.lit(True), ahead)),
         EVENTS.name: lake.delete_known(people, EVENTS, _until(F.col("stored.user_id"), F.col("stored.event_time"))),
         PREDICTIONS.name: lake.delete_known(_said_before(lake, people), PREDICTIONS, _said()),
     }
@@ -59,14 +63,15 @@ def vacuum(lake: Lake, hours: float, tables: Iterable[Table] = TOUCHED) -> None:
         lake.vacuum(table, hours)
 
 
-def _raw(concerned: Column) -> Column:
+def _raw(concerned: Column, ahead: int) -> Column:
+    """A raw record of an erased person: of a time until the moment, or of none that the rules let pass."""
     text = F.col("stored.value").cast("string")
     in_json = F.nullif(F.get_json_object(text, "$.user_id"), F.lit(""))
     user = F.coalesce(in_json, F.col("stored.key").cast("string"))
     time = F.unix_micros(moment(F.get_json_object(text, "$.event_time")))
-    happened = F.coalesce(time <= F.col("new.moment"), F.lit(False))
-    received = F.coalesce(F.col("stored.timestamp") <= F.col("new.asked"), F.lit(False))
-    return concerned & (F.sha2(user, 256) == F.col("new.person")) & (happened | received)
+    counts = F.coalesce(time <= F.unix_micros("stored.timestamp") + F.lit(ahead), F.lit(False))
+    gone = F.when(counts, time <= F.col("new.moment")).otherwise(F.col("stored.timestamp") <= F.col("new.asked"))
+    return concerned & (F.sha2(user, 256) == F.col("new.person")) & F.coalesce(gone, F.lit(False))
 
 
 def _until(user: Column, time: Column) -> Column:

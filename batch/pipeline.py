@@ -46,6 +46,7 @@ from lambda_arch.lake import BACKTESTS, GENERATIONS, PREDICTIONS, TABLES, Lake
 from lambda_arch.lease import Lease, night_lease
 from lambda_arch.model_bytes import encode_models
 from lambda_arch.models import Models
+from lambda_arch.new_titles import forget_stateless
 from lambda_arch.predictions import Scoring
 from lambda_arch.recipes import Gate
 from lambda_arch.records import UseCase
@@ -148,6 +149,7 @@ def _night(
         kept = store.generations()
         retire(store, (kept.current, kept.previous))
         forget_silent(store)
+        forget_stateless(store)
     return report
 
 

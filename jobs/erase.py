@@ -1,18 +1,22 @@
-"""Erasures: who waits to be erased from the lake, and the erasing, which every night does as well."""
+"""Erasures: a person's, as over HTTP; and the erasing in the lake, which every night does as well."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from jobs.report import opened_lake
+from lambda_arch.clock import rfc3339
 from lambda_arch.config import Config, load_config
 from lambda_arch.store import Store, store_faults
 
 
 def erase(
+    user_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Whom to erase; nobody where left out.")] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Delete from the lake and the announcements now.")] = False,
     vacuum_hours: Annotated[
         float | None,
@@ -20,23 +24,52 @@ def erase(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of sentences.")] = False,
 ) -> None:
-    """Count the erasures that were asked for; with --apply delete what lake and broker still have of these people."""
+    """Erase a person in store and announcements; with --apply, also everything of the erased from the lake, now.
+
+    Without ID and --apply: tell how many were ever erased.
+    """
     from deploy.servers import in_use
 
     config = in_use(load_config())
     store = Store(config.store.url, config.store.ttl_days)
     store.ping()
     with store_faults():
+        told = {} if user_id is None else _erased(config, user_id)
         erasures = gathered(config, store)
-    if not apply:
-        told = {"erasures": len(erasures), "newest": max((e.asked_at for e in erasures), default=None)}
-        sentence = f"{len(erasures)} people were erased, the last at {told['newest']}; --apply deletes their rows now"
-        typer.echo(json.dumps(told) if as_json else sentence)
+    told |= {"erasures": len(erasures), "newest": max((e.asked_at for e in erasures), default=None)}
+    if apply:
+        rows, withdrawn = _applied(config, erasures, vacuum_hours)
+        told |= {"rows": rows, "withdrawn": withdrawn}
+    typer.echo(json.dumps(told) if as_json else "\n".join(_sentences(told)))
+
+
+def _erased(config: Config, user_id: str) -> dict[str, Any]:
+    """Erase a person as the API does; raises IncompleteError."""
+    from serving.outbox import Outbox
+    from serving.people import erased
+    from serving.routes.administration import Administration
+
+    async def asked() -> dict[str, Any]:
+        operator, outbox = Administration(config), Outbox(config.kafka.bootstrap, config.serving.delivery_seconds)
+        try:
+            erasure, keys = await erased(operator.ask, outbox, config, user_id, None)
+        finally:
+            await outbox.close()
+            operator.close()
+        return {"user_id": user_id, "erased_until": rfc3339(erasure.moment), "keys": keys}
+
+    return asyncio.run(asked())
+
+
+def _sentences(told: dict[str, Any]) -> Iterator[str]:
+    if "user_id" in told:
+        yield f"{told['user_id']}: {told['keys']} keys are gone; what happened until {told['erased_until']} is erased"
+    if "rows" not in told:
+        last = f", the last at {told['newest']}; --apply deletes their rows from the lake now" if told["newest"] else ""
+        yield f"{told['erasures']} people were erased{last}"
         return
-    rows, withdrawn = _applied(config, erasures, vacuum_hours)
-    done = {"erasures": len(erasures), "rows": rows, "withdrawn": withdrawn}
-    sentence = ", ".join([f"{count} rows of {table}" for table, count in rows.items()] or ["nothing in the lake"])
-    typer.echo(json.dumps(done) if as_json else f"deleted: {sentence}; {withdrawn} announcements withdrawn")
+    rows = [f"{count} rows of {table}" for table, count in told["rows"].items()] or ["nothing in the lake"]
+    yield f"deleted: {', '.join(rows)}; {told['withdrawn']} announcements withdrawn"
 
 
 def gathered(config: Config, store: Store) -> list[Any]:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from lambda_arch.audience import NOTED, shard_of
-from lambda_arch.erasures import Erasure, decode_erasure, encode_erasure
+from lambda_arch.erasures import Erasure, decode_erasure, encode_erasure, erased_until, person_of
 from lambda_arch.keys import ERASURES_KEY, generation_key, said_key, speed_key
+from lambda_arch.new_titles import forget_viewer
 from lambda_arch.scripts import FORGET, NOTE, STRIKE
 from lambda_arch.store import Store
 from lambda_arch.tiles import Profile, Tile
@@ -39,6 +40,11 @@ def noted(store: Store) -> dict[str, Erasure]:
     return {key.decode(): decode_erasure(value) for key, value in store.redis.hgetall(ERASURES_KEY).items()}
 
 
+def noted_moment(store: Store, user_id: str) -> int:
+    """Until when the store's registry has a user erased (microseconds); 0 for who was not."""
+    return erased_until(store.redis.hget(ERASURES_KEY, person_of(user_id)))
+
+
 def forget(store: Store, user_id: str) -> int:
     """Remove all that the store says of a user, of every generation and of the stream; answers how many keys.
 
@@ -51,6 +57,7 @@ def forget(store: Store, user_id: str) -> int:
     gone += int(fence(keys=[speed_key(entity)], args=[FENCE_SECONDS]))
     for use_case in NOTED:
         store.redis.zrem(said_key(use_case, shard_of(entity)), user_id)
+    forget_viewer(store, user_id)
     return gone
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lambda_arch.commits import Commit
-from lambda_arch.keys import NEW_TITLES_KEY, viewers_key
+from lambda_arch.keys import NEW_TITLES_KEY, speed_key, viewers_key
 from lambda_arch.models import RecommendModel
 from lambda_arch.store import Store
 from lambda_arch.tiles import Event, Profile, Seen, Tile
@@ -49,6 +49,26 @@ def note_views(store: Store, commits: Iterable[Commit]) -> None:
     newest = {title: max(viewers.values()) for title, viewers in by_title.items()}
     _keep_newest(pipe, NEW_TITLES_KEY, newest, TITLES, store.ttl)
     pipe.execute()
+
+
+def forget_viewer(store: Store, user_id: str) -> None:
+    """A user has seen none of the titles that are kept."""
+    pipe = store.redis.pipeline(transaction=False)
+    for title in store.redis.zrange(NEW_TITLES_KEY, 0, -1):
+        pipe.zrem(viewers_key(title.decode()), user_id)
+    pipe.execute()
+
+
+def forget_stateless(store: Store) -> None:
+    """Drop viewers of whom the speed layer has no state: it lapsed, or was erased while somebody noted a view."""
+    for key in store.redis.scan_iter(match=viewers_key("*"), count=1000):
+        viewers = store.redis.zrange(key, 0, -1)
+        pipe = store.redis.pipeline(transaction=False)
+        for viewer in viewers:
+            pipe.hexists(speed_key(f"u:{viewer.decode()}"), "state")
+        gone = [viewer for viewer, there in zip(viewers, pipe.execute(), strict=True) if not there]
+        if gone:
+            store.redis.zrem(key, *gone)
 
 
 def _keep_newest(pipe: Any, key: str, times: dict[str, int], most: int, ttl: int) -> None:

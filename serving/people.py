@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -9,19 +10,45 @@ import msgspec
 from lambda_arch.clock import DAY, rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.erasures import Erasure, encode_erasure, person_of
-from lambda_arch.forgetting import forget, newest_moment, note, noted, profiles, state_tiles
+from lambda_arch.forgetting import forget, newest_moment, note, noted_moment, profiles, state_tiles
 from lambda_arch.keys import speed_key
 from lambda_arch.records import USER_USE_CASES
 from lambda_arch.store import Store
 from lambda_arch.tiles import Profile, Tile
-from serving.outbox import Outgoing
+from serving.outbox import Outbox, Outgoing
+
+# Asks the store in a thread of its own.
+Ask = Callable[[Callable[[Store], Any]], Awaitable[Any]]
+
+
+class IncompleteError(RuntimeError):
+    """An erasure is not complete; the message says what was done. To ask again completes it."""
+
+
+async def erased(ask: Ask, outbox: Outbox, config: Config, user_id: str, asked_by: str | None) -> tuple[Erasure, int]:
+    """Erase a person: registered in topic and store, gone from store and announcements; and how many keys that were.
+
+    Raises IncompleteError where the broker does not acknowledge, StoreError.
+    """
+    erasure: Erasure = await ask(lambda store: erasure_of(store, config, user_id, asked_by))
+    [registered] = await outbox.send([registration(config, erasure)])
+    if registered.fault:
+        raise IncompleteError(f"nothing was erased ({registered.fault}): ask again")
+    keys: int = await ask(lambda store: erase(store, erasure, user_id))
+    receipts = await outbox.send(tombstones(config, user_id))
+    if fault := next((receipt.fault for receipt in receipts if receipt.fault), None):
+        raise IncompleteError(
+            f"registered, and erased in the store, but still among the announcements ({fault}): ask again"
+        )
+    return erasure, keys
 
 
 def erasure_of(store: Store, config: Config, user_id: str, asked_by: str | None) -> Erasure:
     """An erasure of all that happened until now, by the configured clock, or until the user's newest event."""
     wall = wall_now()
     now = wall if config.clock == "wall" else store.event_now()
-    moment = max(now, newest_moment(store, user_id))
+    # The topic keeps each person's newest erasure: it must not be of an earlier moment than the one before.
+    moment = max(now, newest_moment(store, user_id), noted_moment(store, user_id))
     return Erasure(person=person_of(user_id), moment=moment, asked_at=rfc3339(wall), asked_by=asked_by)
 
 
@@ -46,14 +73,14 @@ def export(store: Store, user_id: str) -> dict[str, Any]:
     """All that the store holds of a user; the events themselves are the lake's (`lambda-arch export-user`)."""
     entity, known = f"u:{user_id}", store.generations()
     numbers = [number for number in (known.current, known.previous) if number]
-    found, erasure = profiles(store, user_id), noted(store).get(person_of(user_id))
+    found, erased_until = profiles(store, user_id), noted_moment(store, user_id)
     return {
         "user_id": user_id,
         "exported_at": rfc3339(wall_now()),
         "batch": [{"generation": n, "records": _records(store.entity(entity, n)),
                    "profile": _profile(found[n]) if n in found else None} for n in numbers],
         "speed": {"records": _records(_speed(store, entity)), "days": _days(state_tiles(store, user_id))},
-        "erased_until": rfc3339(erasure.moment) if erasure else None,
+        "erased_until": rfc3339(erased_until) if erased_until else None,
     }  # fmt: skip
 
 

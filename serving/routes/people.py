@@ -9,11 +9,10 @@ from fastapi.responses import JSONResponse
 
 from lambda_arch.clock import rfc3339
 from lambda_arch.config import Config
-from lambda_arch.store import Store
 from serving.access.guard import ASKED_BY
 from serving.desk import Id
 from serving.outbox import Outbox
-from serving.people import erase, erasure_of, export, registration, tombstones
+from serving.people import IncompleteError, erased, export
 from serving.problems import RETRY_SECONDS, documented, problem
 from serving.replies import Reply
 from serving.routes.administration import AtAdministration
@@ -67,20 +66,8 @@ async def erase_user(user_id: Id, request: Request, asked: AtAdministration, at:
     """
     outbox, config = at
     key: str | None = request.scope.get(ASKED_BY)
-    erasure = await asked.ask(lambda store: erasure_of(store, config, user_id, key))
-    [registered] = await outbox.send([registration(config, erasure)])
-    if registered.fault:
-        return _incomplete("nothing was erased", registered.fault)
-
-    def erased(store: Store) -> int:
-        return erase(store, erasure, user_id)
-
-    keys = await asked.ask(erased)
-    receipts = await outbox.send(tombstones(config, user_id))
-    if fault := next((receipt.fault for receipt in receipts if receipt.fault), None):
-        return _incomplete("erased in the store, and registered, but still among the announcements", fault)
+    try:
+        erasure, keys = await erased(asked.ask, outbox, config, user_id, key)
+    except IncompleteError as error:
+        return problem(503, str(error), {"Retry-After": RETRY_SECONDS})
     return ErasedReply(user_id=user_id, erased_until=rfc3339(erasure.moment), keys=keys, lake=IN_THE_LAKE)
-
-
-def _incomplete(told: str, fault: str) -> JSONResponse:
-    return problem(503, f"{told} ({fault}): ask again", {"Retry-After": RETRY_SECONDS})

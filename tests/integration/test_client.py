@@ -80,7 +80,11 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("post /v1/posts", "post_posts", ([POST],), {"partial": True}),
     ("post /v1/generations/rollback", "roll_back", (), {"to": 1}),
 ]  # fmt: skip
-NO_METHOD = {"get /v1/live": "server-sent events, which the console draws"}
+NO_METHOD = {
+    "get /v1/live": "server-sent events, which the console draws",
+    "get /v1/users/{user_id}/export": "an operator's, for whom the command has the lake's part too",
+    "delete /v1/users/{user_id}": "an operator's, for there is no way back",
+}
 NOT_TOLD = {"if-none-match": "the client keeps no answers", "format": "a method for each"}
 
 
