@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from lambda_arch.clock import rfc3339
 from lambda_arch.config import Config
@@ -49,6 +50,15 @@ def _people(request: Request) -> tuple[Outbox, Config]:
 
 
 AtPeople = Annotated[tuple[Outbox, Config], Depends(_people)]
+
+
+class ErasableId(PathConvertor):
+    """An id, unless the address is that of a question: nobody is erased for a wrong method."""
+
+    regex = "(?!.*/(?:recommendations|segment|churn|layers|explain|export)$).*"
+
+
+register_url_convertor("erasable", ErasableId())
 people = APIRouter(prefix="/v1/users", responses=_DOCUMENTED)
 
 
@@ -58,7 +68,7 @@ async def export_user(user_id: Id, asked: AtAdministration) -> Response:
     return JSONResponse(await asked.ask(lambda store: export(store, user_id)))
 
 
-@people.delete("/{user_id:path}", status_code=202, response_model=ErasedReply)
+@people.delete("/{user_id:erasable}", status_code=202, response_model=ErasedReply)
 async def erase_user(user_id: Id, request: Request, asked: AtAdministration, at: AtPeople) -> Any:
     """Erase a person: registered for good, gone from store and announcements at once, from the lake with the night.
 

@@ -212,6 +212,15 @@ def test_an_erasure_never_gets_an_earlier_moment_than_the_one_before(spoken: tup
         assert client.get(f"/v1/users/{WHO}/export").json()["erased_until"] == rfc3339(ahead)
 
 
+def test_nobody_is_erased_by_a_wrong_method(spoken: tuple[Config, Store]) -> None:
+    config, store = spoken
+    with served(config) as client:
+        for question in ("recommendations", "segment", "churn", "layers", "explain", "export"):
+            assert client.delete(f"/v1/users/{WHO}/{question}").status_code == 405
+        assert client.delete("/v1/users/a/b").status_code == 202  # an id may have slashes
+    assert noted(store).keys() == {person_of("a/b")}
+
+
 def test_a_person_is_erased_by_command_as_over_http(
     spoken: tuple[Config, Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
