@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from lambda_arch.experiments import Experiment
 from lambda_arch.recipes import Section
-from lambda_arch.records import UseCase
+from lambda_arch.records import USE_CASES, UseCase
 
 PolicyRule = Literal["fidelity", "newest", "batch_first", "speed_first"]
 
@@ -20,6 +20,7 @@ class Policy(Section):
 
     `margin_errors` is for the rule `fidelity`: measured fidelities closer than so many standard errors are a tie.
     `blend`, for it too: both answers as one where the backtest measured that as better than either, by the margin.
+    `generation` is for the arms of experiments: `previous` is answered by what the night before the last said, alone.
     """
 
     rule: PolicyRule
@@ -27,6 +28,7 @@ class Policy(Section):
     batch_hours: float = Field(ge=0, allow_inf_nan=False)
     speed_hours: float = Field(ge=0, allow_inf_nan=False)
     blend: bool = False
+    generation: Literal["current", "previous"] = "current"
 
 
 class Policies(Section):
@@ -41,6 +43,13 @@ class Policies(Section):
     def _segments_cannot_be_weighed(self) -> Self:
         if self.segment.blend:
             raise ValueError("segment.blend: nobody is in two segments at once; set it to false")
+        return self
+
+    @model_validator(mode="after")
+    def _everybody_has_the_newest(self) -> Self:
+        for use_case in USE_CASES:
+            if self.of(use_case).generation != "current":
+                raise ValueError(f"{use_case}.generation: only an experiment's arm looks back; `generations rollback`")
         return self
 
     def of(self, use_case: UseCase) -> Policy:

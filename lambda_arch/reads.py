@@ -21,6 +21,7 @@ from lambda_arch.keys import (
     Generations,
     agreement_key,
     fidelity_key,
+    generation_key,
     generations_of,
     model_key,
 )
@@ -78,6 +79,14 @@ class AsyncStore:
         asked = Asked(tuple(entities), tuple(use_cases), self._loop.create_future())
         self._gathered.append(asked)
         return await asked.answer
+
+    async def of_generation(
+        self, entities: Sequence[str], generation: int, use_cases: Sequence[UseCase]
+    ) -> list[dict[UseCase, bytes | None]]:
+        """What a generation says of entities, by use case, in one round trip; nothing is asked for no entities."""
+        asked: list[Command] = [("HMGET", generation_key(entity, generation), *use_cases) for entity in entities]
+        found = await self.bulk(asked) if asked else []
+        return [dict(zip(use_cases, records, strict=True)) for records in found]
 
     async def trending(self, since: int, count: int) -> Trends:
         """At most so many titles of each direction that had a post since then (microseconds), in two round trips."""

@@ -21,6 +21,7 @@ from lambda_arch.store import StoreError
 from serving.arbiter import Candidates, Context, Decision, Rejection, age, arbitrate
 from serving.current import Current, Loaded
 from serving.fallback import fallback
+from serving.former import Former, Records
 from serving.stored import Pair, candidates
 from serving.values import presented
 
@@ -49,7 +50,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read of one entity at one moment; `now` in microseconds. `away`: the store could not be asked."""
+    """What was read of one entity at one moment; `now` in microseconds. `away`: the store could not be asked.
+
+    `former` has the batch records of the generation before, where some arm of an experiment answers by them.
+    """
 
     entity: str
     generations: Generations
@@ -57,6 +61,14 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     stored: dict[UseCase, Pair]
     loaded: Loaded
     away: bool = False
+    former: Records = {}
+
+    def by(self, policy: Policy, use_case: UseCase) -> View:
+        """As a policy sees a use case: what both layers say now, or what the night before the last said, alone."""
+        if policy.generation == "current" or not self.former:
+            return self
+        told = {use_case: (self.former[use_case], None)}
+        return msgspec.structs.replace(self, stored={**self.stored, **told}, former={})
 
     def models(self) -> Models:
         """The models in memory; an empty generation 0 where there are none."""
@@ -68,7 +80,7 @@ class Answers:
 
     def __init__(self, store: AsyncStore, config: Config) -> None:
         self._store, self._config = store, config
-        self._current = Current(store)
+        self._current, self._former = Current(store), Former(store, config.serving)
         self._known = (Generations(), 0)  # pointer and clock as they were read last
         self.top_n = config.batch.top_n
 
@@ -92,18 +104,23 @@ class Answers:
         """The same of many entities, of one moment and generation, in one round trip."""
         try:
             readings = await self._store.read_many(entities, use_cases)
+            generations = readings[0].generations if readings else Generations()
+            former = await self._former.of(entities, use_cases, generations)
         except StoreError:
             if self._current.loaded.models is None:
                 raise
             return self._from_memory(entities, use_cases)
         if not readings:
             return []
-        generations, clock = self._known = readings[0].generations, readings[0].clock
+        _, clock = self._known = generations, readings[0].clock
         loaded, now = await self._current.of(generations.current), self.now(clock, generations)
         return [
-            View(entity=entity, generations=generations, now=now, stored=reading.records, loaded=loaded)
+            View(
+                entity=entity, generations=generations, now=now, stored=reading.records, loaded=loaded,
+                former=former.get(entity, {}),
+            )
             for entity, reading in zip(entities, readings, strict=True)
-        ]
+        ]  # fmt: skip
 
     def policy(self, use_case: UseCase, entity: str) -> Policy:
         """The policy by which a use case is answered: everybody's, or that of the entity's arm."""
@@ -124,8 +141,10 @@ class Answers:
 
     def answer_of(self, view: View, use_case: UseCase, policy: Policy | None = None, most: int | None = None) -> Answer:
         """The answer of what was read, by the configured policy if none is given; of a list the first `most`."""
+        policy = policy or self.policy(use_case, view.entity)
+        view = view.by(policy, use_case)
         found, unreadable = candidates(view.stored[use_case], use_case, view.entity)
-        context = _context(view, use_case, policy or self.policy(use_case, view.entity))
+        context = _context(view, use_case, policy)
         decision = arbitrate(found, context)
         if unreadable:
             decision = msgspec.structs.replace(decision, rejected=[*unreadable, *decision.rejected])

@@ -49,10 +49,11 @@ class Desk:
         answers, top_n = self.answers, self.answers.top_n
         taken, policy = answers.assigned(use_case, view.entity), answers.policy(use_case, view.entity)
         decided = answers.answer_of(view, use_case, policy)
-        self._log.note(noted(view, decided, policy, top_n, shown=shown, arms=taken.arms))
+        self._log.note(noted(view.by(policy, use_case), decided, policy, top_n, shown=shown, arms=taken.arms))
         for experiment, arm, changes in taken.shadows:
             policy, hidden = answers.shadow(view, use_case, changes)
-            self._log.note(noted(view, hidden, policy, top_n, shown=None, arms={experiment: arm}, shadow=True))
+            seen = view.by(policy, use_case)
+            self._log.note(noted(seen, hidden, policy, top_n, shown=None, arms={experiment: arm}, shadow=True))
 
     async def close(self) -> None:
         """Send what waits to be logged, and close the connections."""

@@ -115,6 +115,8 @@ class Recommender:
         shelf = await self._shelf(view, [title for title, _ in listed])
         person = Person(view, self._limit)
         label, taste = _taste(answer, person)
+        if view.former and self._answers.policy("recommend", view.entity).generation == "previous":
+            taste = ()  # of the factors of the night before the last there is the list alone
         # Lists of two generations are of two factor spaces: the other's gives way to what the taste says now.
         own = taste and answer.generation != shelf.models.generation
         offer = Offer(
