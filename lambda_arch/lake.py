@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,7 +25,7 @@ OWNER = "lambda-arch"
 VERSION = "lambda_arch.schema"
 MIB = 1024 * 1024
 # A write is tried so often where other programs write to the same table, or make it.
-TRIES = 10
+TRIES, RIVALS_APART_SECONDS = 10, 0.2
 HALF_MADE_SECONDS = 0.5
 RIVALRY = (
     rivalry.ConcurrentAppendException, rivalry.ConcurrentDeleteReadException, rivalry.ConcurrentDeleteDeleteException,
@@ -262,10 +263,11 @@ class Lake:
 
 def _persistently(action: Callable[[], Done], *further: type[Exception], pause: float = 0.0) -> Done:
     """What the action answers; begun anew where another program changed the table meanwhile, or at further faults."""
-    for _ in range(TRIES - 1):
+    for tries in range(1, TRIES):
         with suppress(*RIVALRY, *further):
             return action()
-        time.sleep(pause)
+        # Rivals that begin anew at once meet again and again; the longer it goes on, the further apart they begin.
+        time.sleep(pause + random.uniform(0, tries * RIVALS_APART_SECONDS))
     return action()
 
 

@@ -158,7 +158,7 @@ class Applier:
         """Commits of the users whose state changes; all are scored together."""
         changed = []
         for entity, sent, stored in users:
-            events = [event for event in sent if event.event_time > stored.erased]
+            events = [event for event in sent if not stored.erased or event.event_time > stored.erased]
             if sent and not events:
                 continue
             before = decode_state(stored.state, Tile)
