@@ -25,7 +25,7 @@ OWNER = "lambda-arch"
 VERSION = "lambda_arch.schema"
 MIB = 1024 * 1024
 # A write is tried so often where other programs write to the same table, or make it.
-TRIES, RIVALS_APART_SECONDS = 10, 0.2
+TRIES, RIVALS_APART_SECONDS = 20, 0.2
 HALF_MADE_SECONDS = 0.5
 RIVALRY = (
     rivalry.ConcurrentAppendException, rivalry.ConcurrentDeleteReadException, rivalry.ConcurrentDeleteDeleteException,
