@@ -14,14 +14,13 @@ import msgspec
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lambda_arch.clock import parse_rfc3339
+from lambda_arch.clock import MINUTE, parse_rfc3339
 from lambda_arch.config import Config
 from lambda_arch.erasures import Erasure, latest
 from lambda_arch.lake import BRONZE, ERASURES, EVENTS, GENERATIONS, PREDICTIONS, QUARANTINE, Lake, Table
 from lambda_arch.rules import moment
 from lambda_arch.schemas import ERASURE
 
-MINUTE = 60_000_000
 TOUCHED = (BRONZE, QUARANTINE, EVENTS, PREDICTIONS)
 
 
@@ -65,13 +64,21 @@ def vacuum(lake: Lake, hours: float, tables: Iterable[Table] = TOUCHED) -> None:
 
 def _raw(concerned: Column, ahead: int) -> Column:
     """A raw record of an erased person: of a time until the moment, or of none that the rules let pass."""
-    text = F.col("stored.value").cast("string")
-    in_json = F.nullif(F.get_json_object(text, "$.user_id"), F.lit(""))
-    user = F.coalesce(in_json, F.col("stored.key").cast("string"))
-    time = F.unix_micros(moment(F.get_json_object(text, "$.event_time")))
+    user = _user_of_raw(F.col("stored.value"), F.col("stored.key"))
+    time = F.unix_micros(moment(F.get_json_object(F.col("stored.value").cast("string"), "$.event_time")))
     counts = F.coalesce(time <= F.unix_micros("stored.timestamp") + F.lit(ahead), F.lit(False))
     gone = F.when(counts, time <= F.col("new.moment")).otherwise(F.col("stored.timestamp") <= F.col("new.asked"))
     return concerned & (F.sha2(user, 256) == F.col("new.person")) & F.coalesce(gone, F.lit(False))
+
+
+def _user_of_raw(value: Column, key: Column) -> Column:
+    in_json = F.get_json_object(value.cast("string"), "$.user_id")
+    return F.coalesce(F.nullif(in_json, F.lit("")), key.cast("string"))
+
+
+def user_in(entity: Column) -> Column:
+    """The id of `u:ID`; null of a title."""
+    return F.when(entity.startswith("u:"), F.substring(entity, 3, 1000))
 
 
 def _until(user: Column, time: Column) -> Column:
@@ -87,16 +94,14 @@ def _said_before(lake: Lake, people: DataFrame) -> DataFrame:
 
 
 def _said() -> Column:
-    entity = F.col("stored.entity")
-    user = F.when(entity.startswith("u:"), F.substring(entity, 3, 1000))
+    user = user_in(F.col("stored.entity"))
     return (F.sha2(user, 256) == F.col("new.person")) & (F.col("stored.generation") == F.col("new.generation"))
 
 
 def held(lake: Lake, user_id: str, config: Config) -> dict[str, list[Any]]:
     """All that the lake has of a user, by table: raw records as text, events, and what generations said."""
     of_user = F.lit(user_id)
-    in_json = F.nullif(F.get_json_object(F.col("value").cast("string"), "$.user_id"), F.lit(""))
-    raw = F.coalesce(in_json, F.col("key").cast("string")) == of_user
+    raw = _user_of_raw(F.col("value"), F.col("key")) == of_user
     chosen = {
         BRONZE: (F.col("topic") == config.kafka.topics.events) & raw,
         QUARANTINE: raw,

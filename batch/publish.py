@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from batch.erasing import user_in
 from batch.wire import Wire, replacing
 from lambda_arch.config import Store as StoreSettings
 from lambda_arch.forgetting import forget_in, noted
@@ -108,8 +109,7 @@ def forget_erased(store: Store, scored: DataFrame, generation: int, horizon: int
     people = [person for person, erasure in noted(store).items() if erasure.moment >= horizon]
     if not people:
         return
-    user = F.when(F.col("entity").startswith("u:"), F.substring("entity", 3, 1000))
-    rows = scored.where(F.sha2(user, 256).isin(people)).select("entity").collect()
+    rows = scored.where(F.sha2(user_in(F.col("entity")), 256).isin(people)).select("entity").collect()
     forget_in(store, [row.entity for row in rows], [generation])
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from lambda_arch.commits import Commit
-from lambda_arch.keys import NEW_TITLES_KEY, speed_key, viewers_key
+from lambda_arch.generations import lapsed
+from lambda_arch.keys import NEW_TITLES_KEY, viewers_key
 from lambda_arch.models import RecommendModel
 from lambda_arch.store import Store
 from lambda_arch.tiles import Event, Profile, Seen, Tile
@@ -62,12 +63,7 @@ def forget_viewer(store: Store, user_id: str) -> None:
 def forget_stateless(store: Store) -> None:
     """Drop viewers of whom the speed layer has no state: it lapsed, or was erased while somebody noted a view."""
     for key in store.redis.scan_iter(match=viewers_key("*"), count=1000):
-        viewers = store.redis.zrange(key, 0, -1)
-        pipe = store.redis.pipeline(transaction=False)
-        for viewer in viewers:
-            pipe.hexists(speed_key(f"u:{viewer.decode()}"), "state")
-        gone = [viewer for viewer, there in zip(viewers, pipe.execute(), strict=True) if not there]
-        if gone:
+        if gone := lapsed(store, store.redis.zrange(key, 0, -1), "state"):
             store.redis.zrem(key, *gone)
 
 

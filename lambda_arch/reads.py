@@ -120,7 +120,7 @@ class AsyncStore:
         return [decode_agreement(found) for found in stored if found]
 
     async def told(self, key: str) -> bytes | None:
-        """What was last reported under a key or HIT_RATES_KEY (JSON), or None."""
+        """What was last reported under a key, EXPERIMENTS_KEY or HIT_RATES_KEY (JSON), or None."""
         stored: bytes | None = (await self.bulk([("GET", key)]))[0]
         return stored
 

@@ -216,7 +216,7 @@ class Store:
         self.redis.set(agreement_key(agreement.generation), msgspec.json.encode(agreement), ex=self.ttl)
 
     def put_told(self, key: str, told: bytes) -> None:
-        """Write what was last reported under a key or HIT_RATES_KEY (JSON)."""
+        """Write what was last reported under a key, EXPERIMENTS_KEY or HIT_RATES_KEY (JSON)."""
         self.redis.set(key, told, ex=self.ttl)
 
     def says(self, entity: str, use_case: str) -> bool:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from lambda_arch.clock import rfc3339
+from lambda_arch.clock import MINUTE, rfc3339
 from lambda_arch.config import Config
 from lambda_arch.lake import BRONZE, Lake
 from lambda_arch.posts import PostProfile
@@ -29,7 +29,6 @@ from lambda_arch.tiles import Tile
 from streaming.apply import Applier
 from streaming.gate import gated_events, gated_posts
 
-MINUTE = 60_000_000
 AT_ONCE = 1000  # entities read in one round trip
 _SOURCE = "kind string, topic string, partition int, offset bigint, user_id string, title_id string"
 _DONE = "records bigint, written bigint, fault string"
