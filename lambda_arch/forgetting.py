@@ -8,7 +8,7 @@ import msgspec
 
 from lambda_arch.audience import NOTED, shard_of
 from lambda_arch.erasures import Erasure, decode_erasure, encode_erasure, erased_until, person_of
-from lambda_arch.keys import ERASURES_KEY, generation_key, said_key, speed_key
+from lambda_arch.keys import ERASURES_KEY, exposures_key, generation_key, said_key, speed_key
 from lambda_arch.new_titles import forget_viewer
 from lambda_arch.scripts import FORGET, NOTE, STRIKE
 from lambda_arch.store import Store
@@ -55,6 +55,7 @@ def forget(store: Store, user_id: str) -> int:
     gone = forget_in(store, [entity], numbers)
     fence = store.redis.register_script(FORGET)
     gone += int(fence(keys=[speed_key(entity)], args=[FENCE_SECONDS]))
+    gone += int(store.redis.unlink(exposures_key(entity)))
     for use_case in NOTED:
         store.redis.zrem(said_key(use_case, shard_of(entity)), user_id)
     forget_viewer(store, user_id)

@@ -2,14 +2,14 @@
 
 The public contract; any client may read the records as JSON. `la:{u:ID}:g:N` and `la:{t:ID}:g:N`: what generation N
 says of a user or title; `la:{u:ID}:s`, `la:{t:ID}:s`: what the speed layer says; `la:gen`: the pointer; `la:numbers`:
-the horizon of each generation's number; `la:model:N`, `la:fidelity:N`, `la:report:N`, `la:agreement:N`; `la:audience:N`
-and `la:audience:N:LIST:I`: a generation's lists of users, in pieces; `la:said:USE_CASE:K`: users by what the speed
-layer says of them; `la:clock`; `la:night`: the night that runs; `la:rescored`: which partitions were scored anew in
-which epoch; `la:trending`: titles that rise or fall; `la:new`, `la:{t:ID}:v`: titles that came up since the night, and
-who saw each; `la:scorer:ID`, `la:query:NAME`: how a scorer, or a query of the speed layer, stands; `la:living`: the
-keys of those that live, by when they told of themselves last; `la:experiments`: the newest reports of experiments;
-`la:hit-rates`: how often what was served was then watched; `la:erasures`: who was erased until when, by the SHA-256 of
-the id.
+the horizon of each generation's number; `la:model:N`, `la:fidelity:N`, `la:report:N`, `la:agreement:N`;
+`la:audience:N` and `la:audience:N:LIST:I`: a generation's lists of users, in pieces; `la:said:USE_CASE:K`: users by
+what the speed layer says of them; `la:clock`; `la:night`: the night that runs; `la:rescored`: which partitions were
+scored anew in which epoch; `la:trending`: titles that rise or fall; `la:new`, `la:{t:ID}:v`: titles that came up
+since the night, and who saw each; `la:{u:ID}:x`: how often a user was shown what; `la:scorer:ID`, `la:query:NAME`:
+how a scorer, or a query of the speed layer, stands; `la:living`: the keys of those that live, by when they told of
+themselves last; `la:experiments`: the newest reports of experiments; `la:hit-rates`: how often what was served was
+then watched; `la:erasures`: who was erased until when, by the SHA-256 of the id.
 """
 
 from __future__ import annotations
@@ -64,6 +64,11 @@ def speed_key(entity: str) -> str:
 def viewers_key(title: str) -> str:
     """Who saw a title that the generation does not know, a sorted set by when they last did."""
     return f"la:{{t:{title}}}:v"
+
+
+def exposures_key(entity: str) -> str:
+    """How often a user was shown each title on which day, a hash."""
+    return f"la:{{{entity}}}:x"
 
 
 def model_key(generation: int) -> str:

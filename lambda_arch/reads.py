@@ -68,15 +68,17 @@ class AsyncStore:
         [reading] = await self.read_many([entity], use_cases)
         return reading
 
-    async def read_many(self, entities: Sequence[str], use_cases: Sequence[UseCase]) -> list[Reading]:
-        """The same of many entities, all of one moment.
+    async def read_many(
+        self, entities: Sequence[str], use_cases: Sequence[UseCase], exposures: bool = False
+    ) -> list[Reading]:
+        """The same of many entities, all of one moment; and what they were shown lately, if that is asked for.
 
         Whatever is asked in one tick of the event loop travels together, with pointer and clock once.
         """
         if not self._gathered:
             self._loop = asyncio.get_running_loop()
             self._loop.call_soon(self._send)
-        asked = Asked(tuple(entities), tuple(use_cases), self._loop.create_future())
+        asked = Asked(tuple(entities), tuple(use_cases), self._loop.create_future(), exposures)
         self._gathered.append(asked)
         return await asked.answer
 
@@ -157,7 +159,7 @@ class AsyncStore:
             return False
         begin = 2
         for one in asked:
-            end = begin + 2 * len(one.entities)
+            end = begin + one.width * len(one.entities)
             try:
                 one.tell(generations, clock, _sound(answers[begin:end], self._refused))
             except StoreError as error:  # of one reader's entities: the others have their answers

@@ -52,7 +52,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """What was read of one entity at one moment; `now` in microseconds. `away`: the store could not be asked.
 
-    `former` has the batch records of the generation before, where some arm of an experiment answers by them.
+    `former` has the batch records of the generation before, where some arm of an experiment answers by them, and
+    `exposures` the entity's hash of what it was shown lately, where that was asked for.
     """
 
     entity: str
@@ -62,6 +63,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     loaded: Loaded
     away: bool = False
     former: Records = {}
+    exposures: Sequence[bytes] = ()
 
     def by(self, policy: Policy, use_case: UseCase) -> View:
         """As a policy sees a use case: what both layers say now, or what the night before the last said, alone."""
@@ -100,10 +102,10 @@ class Answers:
         [view] = await self.views([entity], use_cases)
         return view
 
-    async def views(self, entities: Sequence[str], use_cases: Sequence[UseCase]) -> list[View]:
+    async def views(self, entities: Sequence[str], use_cases: Sequence[UseCase], exposures: bool = False) -> list[View]:
         """The same of many entities, of one moment and generation, in one round trip."""
         try:
-            readings = await self._store.read_many(entities, use_cases)
+            readings = await self._store.read_many(entities, use_cases, exposures)
             generations = readings[0].generations if readings else Generations()
             former = await self._former.of(entities, use_cases, generations)
         except StoreError:
@@ -117,7 +119,7 @@ class Answers:
         return [
             View(
                 entity=entity, generations=generations, now=now, stored=reading.records, loaded=loaded,
-                former=former.get(entity, {}),
+                former=former.get(entity, {}), exposures=reading.exposures,
             )
             for entity, reading in zip(entities, readings, strict=True)
         ]  # fmt: skip

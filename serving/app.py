@@ -23,6 +23,7 @@ from serving.audience import Audience
 from serving.decision_log import DecisionLog
 from serving.desk import Desk
 from serving.explaining import Explainer
+from serving.exposing import Exposing
 from serving.intake import Intake
 from serving.metrics import Metrics, Timed
 from serving.newcomers import Premieres
@@ -77,7 +78,9 @@ def create_app(config: Config) -> FastAPI:
     premieres = Premieres(NewTitleReads(store), config.features.history_limit)
     recommender = Recommender(answers, rules, premieres, config.features.history_limit)
     explainer = Explainer(answers, config.features.history_limit)
-    desk = Desk(answers, metrics, DecisionLog(config, metrics.logged), recommender, explainer)
+    desk = Desk(
+        answers, metrics, DecisionLog(config, metrics.logged), recommender, explainer, Exposing(store, metrics.exposed)
+    )
     operator = Administration(config)
     outbox = Outbox(config.kafka.bootstrap, config.serving.delivery_seconds)
     # The stock documentation pages load their scripts from elsewhere.

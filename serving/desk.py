@@ -15,6 +15,7 @@ from serving.answers import Answer, Answers, View
 from serving.decision_log import DecisionLog
 from serving.entries import noted
 from serving.explaining import Explainer
+from serving.exposing import Exposing
 from serving.metrics import Metrics
 from serving.recommending import Recommended, Recommender
 from serving.replies import fields, sent, told
@@ -25,9 +26,10 @@ class Desk:
     """Where questions are asked: the answers, lists of titles, the metrics that count them, the log of a sample."""
 
     def __init__(
-        self, answers: Answers, metrics: Metrics, log: DecisionLog, recommender: Recommender, explainer: Explainer
-    ) -> None:
-        self.answers, self.metrics, self._log = answers, metrics, log
+        self, answers: Answers, metrics: Metrics, log: DecisionLog, recommender: Recommender, explainer: Explainer,
+        exposing: Exposing,
+    ) -> None:  # fmt: skip
+        self.answers, self.metrics, self._log, self._exposing = answers, metrics, log, exposing
         self.recommender, self.explainer = recommender, explainer
 
     async def answer(self, use_case: UseCase, entity: str, shown: int | None = None) -> Answer:
@@ -57,6 +59,7 @@ class Desk:
 
     async def close(self) -> None:
         """Send what waits to be logged, and close the connections."""
+        await self._exposing.close()
         await asyncio.to_thread(self._log.close)
         await self.answers.close()
 
@@ -82,6 +85,8 @@ class Desk:
 
     def _recommended(self, found: Recommended) -> Answer:
         self.metrics.removed(found.removed)
+        if found.exposure:
+            self._exposing.note(found.exposure)
         self.note(found.view, found.answer, [item["title_id"] for item in found.answer.value["items"]])
         return found.answer
 

@@ -54,6 +54,10 @@ class Metrics:
             "lambda_arch_logged_decisions", "Sampled decisions by what became of them on their way to the topic",
             ["fate"], registry=self._registry,
         )  # fmt: skip
+        self._exposed = Counter(
+            "lambda_arch_exposures", "Answers under a frequency cap, by whether the store has counted them", ["fate"],
+            registry=self._registry,
+        )  # fmt: skip
         self._received = Counter(
             "lambda_arch_received", "Records handed in, by what became of them", ["kind", "outcome"],
             registry=self._registry,
@@ -95,6 +99,10 @@ class Metrics:
     def logged(self, fate: str) -> None:
         """Note what became of a decision on its way to the log."""
         self._logged.labels(fate).inc()
+
+    def exposed(self, fate: str, answers: int) -> None:
+        """Note what became of answers whose titles are to be counted."""
+        self._exposed.labels(fate).inc(answers)
 
     def receive(self, kind: str, outcome: str, count: int) -> None:
         """Note records that were handed in: `accepted`, `rejected` or `unacknowledged`."""

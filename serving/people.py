@@ -10,8 +10,9 @@ import msgspec
 from lambda_arch.clock import DAY, rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.erasures import Erasure, encode_erasure, person_of
+from lambda_arch.exposures import shown
 from lambda_arch.forgetting import forget, newest_moment, note, noted_moment, profiles, state_tiles
-from lambda_arch.keys import speed_key
+from lambda_arch.keys import exposures_key, speed_key
 from lambda_arch.records import USER_USE_CASES
 from lambda_arch.store import Store
 from lambda_arch.tiles import Profile, Tile
@@ -80,12 +81,22 @@ def export(store: Store, user_id: str) -> dict[str, Any]:
         "batch": [{"generation": n, "records": _records(store.entity(entity, n)),
                    "profile": _profile(found[n]) if n in found else None} for n in numbers],
         "speed": {"records": _records(_speed(store, entity)), "days": _days(state_tiles(store, user_id))},
+        "exposures": _exposures(store, entity),
         "erased_until": rfc3339(erased_until) if erased_until else None,
     }  # fmt: skip
 
 
 def _speed(store: Store, entity: str) -> dict[str, bytes]:
     return {name.decode(): value for name, value in store.redis.hgetall(speed_key(entity)).items()}
+
+
+def _exposures(store: Store, entity: str) -> dict[str, dict[str, int]]:
+    """How often which title was shown, by day."""
+    counts = store.redis.hgetall(exposures_key(entity))
+    by_day: dict[str, dict[str, int]] = {}
+    for day, title, times, _ in shown([part for pair in counts.items() for part in pair]):
+        by_day.setdefault(rfc3339(day * DAY)[:10], {})[title] = times
+    return by_day
 
 
 def _records(stored: dict[str, bytes]) -> dict[str, Any]:

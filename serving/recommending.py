@@ -9,6 +9,7 @@ import msgspec
 from msgspec import structs
 
 from lambda_arch.contributions import because
+from lambda_arch.exposures import Exposure, shown
 from lambda_arch.models import Models, Title
 from lambda_arch.predictions import NEXT
 from lambda_arch.records import UseCase
@@ -21,6 +22,7 @@ from serving.newcomers import Premieres
 from serving.offering import offered
 from serving.person import PROFILE, STATE, Person, seen_since
 from serving.rules.filters import Terms, terms
+from serving.rules.frequency import capped, exposure
 from serving.rules.reading import Rulebook
 from serving.rules.shelf import Shelf
 from serving.rules.shelves import Shelves
@@ -47,12 +49,13 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 class Recommended(NamedTuple):
     """What was read, and what goes out: what was decided of it, with the titles that are shown.
 
-    `removed`: how many titles of the layer's list each rule took out.
+    `removed`: how many titles of the layer's list each rule took out. `exposure`: what of it a cap has to count.
     """
 
     view: View
     answer: Answer
     removed: Mapping[str, int] = {}
+    exposure: Exposure | None = None
 
 
 class Recommender:
@@ -77,7 +80,8 @@ class Recommender:
             if None not in listed:
                 return [found for found in listed if found]
         left = [entity for entity, found in zip(entities, listed, strict=True) if found is None]
-        made = [await self._under_rules(view, asked) for view in await self._answers.views(left, _WHOLE)]
+        views = await self._answers.views(left, _WHOLE, exposures=asked.placement.frequency_cap is not None)
+        made = [await self._under_rules(view, asked) for view in views]
         anew = iter(made)
         return [found or next(anew) for found in listed]
 
@@ -113,7 +117,8 @@ class Recommender:
         answer = self._answers.answer_of(view, "recommend")
         listed = [(item["title_id"], item["score"]) for item in answer.value["items"]]
         shelf = await self._shelf(view, [title for title, _ in listed])
-        person = Person(view, self._limit)
+        person, lately = Person(view, self._limit), shown(view.exposures)
+        asked = capped(asked, lately, person.whole.lifetime.history, view.now)
         label, taste = _taste(answer, person)
         if view.former and self._answers.policy("recommend", view.entity).generation == "previous":
             taste = ()  # of the factors of the night before the last there is the list alone
@@ -126,7 +131,8 @@ class Recommender:
         value = {**answer.value, **self._value(shelf.models, shelf, found, asked, taste)}
         value |= await self._new(view.models(), asked, value, person.taste("speed"), person.seen, view.now)
         removed = _taken_out(shelf, found, [title for title, _ in listed])
-        return Recommended(view, structs.replace(answer, value=value), removed)
+        exposed = exposure(asked, self.rules.book, view.entity[2:], value, lately, view.now)
+        return Recommended(view, structs.replace(answer, value=value), removed, exposed)
 
     async def _new(
         self, models: Models, asked: Terms, shown: Mapping[str, Any], taste: Sequence[Seen], seen: Iterable[str],

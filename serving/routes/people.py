@@ -35,12 +35,16 @@ class ErasedReply(Reply):
 
 
 class ExportReply(Reply):
-    """All that the store holds of a person: each generation's records and profile, and the speed layer's."""
+    """All that the store holds of a person: each generation's records and profile, and the speed layer's.
+
+    `exposures`: by day how often which title was shown, where rules have a frequency cap.
+    """
 
     user_id: str
     exported_at: str
     batch: list[dict[str, Any]]
     speed: dict[str, Any]
+    exposures: dict[str, dict[str, int]]
     erased_until: str | None
 
 

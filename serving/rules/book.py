@@ -103,6 +103,17 @@ class Repeats(Section):
     within: Annotated[int, Field(ge=2, le=100)] = 10
 
 
+class FrequencyCap(Section):
+    """A title is shown to the same viewer in at most so many answers of so many days, unless they see it meanwhile."""
+
+    times: int = Field(ge=1, le=1000)
+    days: int = Field(ge=1, le=90)
+
+    def __str__(self) -> str:
+        """The cap, for people."""
+        return f"{self.times} in {self.days} days"
+
+
 class Placement(Section):
     """The rules of one place where titles are shown; without any it shows what the layers say."""
 
@@ -113,6 +124,7 @@ class Placement(Section):
     max_rating: Rated | None = None
     country: Country | None = None
     repeats: Repeats | None = None
+    frequency_cap: FrequencyCap | None = None
     diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @model_validator(mode="after")
@@ -145,6 +157,12 @@ class Book(Section):
         if name is None:
             return self.placements.get(DEFAULT, _UNRULED)
         return self.placements.get(name)
+
+    @cached_property
+    def longest_cap(self) -> int:
+        """For how many days what was shown counts in some placement; 0 where none has a frequency cap."""
+        caps = [placement.frequency_cap for placement in self.placements.values()]
+        return max((cap.days for cap in caps if cap), default=0)
 
     @cached_property
     def is_empty(self) -> bool:

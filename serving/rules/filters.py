@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import numpy as np
@@ -16,7 +16,7 @@ ASKED = "asked:"  # how the names of a request's own rules begin
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """A request's wish together with its placement's rules."""
+    """A request's wish together with its placement's rules; `worn` are titles that a viewer was shown too often."""
 
     wish: Wish
     name: str
@@ -24,6 +24,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     oldest: int | None
     country: str | None
     diversity: float
+    worn: frozenset[str] = frozenset()
 
 
 def terms(wish: Wish, book: Book) -> Terms:
@@ -57,13 +58,19 @@ def removals(shelf: Shelf, asked: Terms, history: Iterable[str], now: int) -> li
         rules.append(Rule(f"max_rating {asked.oldest}", shelf.ages > asked.oldest))
     if not wish.seen:
         rules.append(Rule("seen", shelf.among(history)))
+    if asked.worn:
+        rules.append(Rule(f"frequency_cap {asked.placement.frequency_cap}", shelf.among(asked.worn)))
+    return [rule for rule in (*rules, *_own(shelf, wish)) if rule.removes.any()]
+
+
+def _own(shelf: Shelf, wish: Wish) -> Iterator[Rule]:
+    """What the request itself says."""
     if wish.exclude:
-        rules.append(Rule(f"{ASKED} exclude", shelf.among(wish.exclude)))
+        yield Rule(f"{ASKED} exclude", shelf.among(wish.exclude))
     if wish.include:
-        rules.append(Rule(f"{ASKED} include", ~shelf.among(wish.include)))
+        yield Rule(f"{ASKED} include", ~shelf.among(wish.include))
     if wish.genre:
-        rules.append(Rule(f"{ASKED} genre {' or '.join(wish.genre)}", ~shelf.of_genres(wish.genre)))
-    return [rule for rule in rules if rule.removes.any()]
+        yield Rule(f"{ASKED} genre {' or '.join(wish.genre)}", ~shelf.of_genres(wish.genre))
 
 
 def kind(rule: str) -> str:

@@ -14,7 +14,10 @@ from store_cluster import StoreCluster
 from lambda_arch.clock import rfc3339
 from lambda_arch.commits import Commit
 from lambda_arch.config import load_config
+from lambda_arch.erasures import Erasure, person_of
+from lambda_arch.exposures import Exposure, note_exposures, shown
 from lambda_arch.fidelity import FidelityTable
+from lambda_arch.forgetting import note
 from lambda_arch.generations import faults, retire, roll_back
 from lambda_arch.keys import speed_key
 from lambda_arch.lease import NightRunsError, night_lease
@@ -104,6 +107,20 @@ def test_what_is_applied_is_compared_and_set(cluster: StoreCluster, store: Store
         cursor, found = store.speed_entities(max(0, cursor), 10)
         walked += found
     assert sorted(walked) == sorted(USERS)
+
+
+def test_what_is_shown_is_counted_and_read_with_the_records(cluster: StoreCluster, store: Store) -> None:
+    note(store, [Erasure(person=person_of(USERS[0][2:]), moment=1, asked_at="")])
+
+    async def read() -> list[list[tuple[str, int]]]:
+        reader = AsyncStore(cluster.url)
+        for _ in range(2):
+            await note_exposures(reader, [Exposure(user[2:], ["a"], 1, 7) for user in USERS])
+        readings = await reader.read_many(USERS, ("churn",), exposures=True)
+        await reader.close()
+        return [[(one.title, one.times) for one in shown(reading.exposures)] for reading in readings]
+
+    assert asyncio.run(read()) == [[], *[[("a", 2)]] * (len(USERS) - 1)]
 
 
 def test_clock_lease_and_what_scorers_tell(cluster: StoreCluster, store: Store) -> None:

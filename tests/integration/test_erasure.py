@@ -31,7 +31,7 @@ from lambda_arch.config import Config
 from lambda_arch.erasures import person_of
 from lambda_arch.forgetting import noted
 from lambda_arch.generations import forget_silent
-from lambda_arch.keys import CLOCK_KEY, ERASURES_KEY, speed_key
+from lambda_arch.keys import CLOCK_KEY, ERASURES_KEY, exposures_key, speed_key
 from lambda_arch.lake import BRONZE, EVENTS, PREDICTIONS, TABLES, Lake
 from lambda_arch.models import Models
 from lambda_arch.new_titles import forget_stateless
@@ -150,6 +150,7 @@ def test_nothing_of_a_person_is_left_and_nothing_comes_back(
     assert {key.split(b":")[1] for key in lists} == {b"audience", b"said"}
     assert {BRONZE.name, EVENTS.name, PREDICTIONS.name} <= set(anywhere(lake, WHO))
     announce(config, f"churn:u:{WHO}", "2016-01-01T00:00:00.000000Z")
+    store.redis.hset(exposures_key(f"u:{WHO}"), "16801:a", 1)
     with served(config) as client:
         exported = client.get(f"/v1/users/{WHO}/export").json()
         assert exported["batch"][0]["records"]
