@@ -11,8 +11,10 @@ import typer
 
 from jobs.report import opened_lake
 from lambda_arch.clock import rfc3339
-from lambda_arch.config import Config, load_config
+from lambda_arch.config import Config, ConfigError, load_config
 from lambda_arch.store import Store, store_faults
+
+LONGEST_ID = 128
 
 
 def erase(
@@ -30,17 +32,27 @@ def erase(
     """
     from deploy.servers import in_use
 
+    if vacuum_hours is not None and not apply:
+        raise ConfigError("--vacuum-hours goes with --apply: files are removed after rows were deleted from them")
+    told: dict[str, Any] = {} if user_id is None else {"user_id": an_id(user_id)}
     config = in_use(load_config())
     store = Store(config.store.url, config.store.ttl_days)
     store.ping()
     with store_faults():
-        told = {} if user_id is None else _erased(config, user_id)
+        told |= {} if user_id is None else _erased(config, user_id)
         erasures = gathered(config, store)
     told |= {"erasures": len(erasures), "newest": max((e.asked_at for e in erasures), default=None)}
     if apply:
         rows, withdrawn = _applied(config, erasures, vacuum_hours)
         told |= {"rows": rows, "withdrawn": withdrawn}
     typer.echo(json.dumps(told) if as_json else "\n".join(_sentences(told)))
+
+
+def an_id(text: str) -> str:
+    """A user's id as typed; raises ConfigError where no user can have it."""
+    if not 1 <= len(text) <= LONGEST_ID:
+        raise ConfigError(f"ID: want 1 to {LONGEST_ID} characters, have {len(text)}")
+    return text
 
 
 def _erased(config: Config, user_id: str) -> dict[str, Any]:
@@ -56,14 +68,15 @@ def _erased(config: Config, user_id: str) -> dict[str, Any]:
         finally:
             await outbox.close()
             operator.close()
-        return {"user_id": user_id, "erased_until": rfc3339(erasure.moment), "keys": keys}
+        return {"erased_until": rfc3339(erasure.moment), "keys": keys}
 
     return asyncio.run(asked())
 
 
 def _sentences(told: dict[str, Any]) -> Iterator[str]:
     if "user_id" in told:
-        yield f"{told['user_id']}: {told['keys']} keys are gone; what happened until {told['erased_until']} is erased"
+        gone = f"{told['keys']} keys are gone" if told["keys"] else "the store knew nothing of this id: is it right?"
+        yield f"{told['user_id']}: {gone}; what happened until {told['erased_until']} is erased"
     if "rows" not in told:
         last = f", the last at {told['newest']}; --apply deletes their rows from the lake now" if told["newest"] else ""
         yield f"{told['erasures']} people were erased{last}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,8 +58,22 @@ def opened_lake(config: Config, name: str = "report") -> Iterator[Any]:
     from lambda_arch.lake import Lake
     from lambda_arch.session import spark_session
 
-    spark = spark_session(config, name, config.spark.master, config.spark.driver_memory)
+    with stdout_apart():
+        spark = spark_session(config, name, config.spark.master, config.spark.driver_memory)
     try:
         yield Lake(spark, config.paths.lake, f"{name}-{uuid.uuid4()}")
     finally:
         spark.stop()
+
+
+@contextmanager
+def stdout_apart() -> Iterator[None]:
+    """What processes that start meanwhile print goes to stderr: Java's words are no part of a command's answer."""
+    sys.stdout.flush()
+    own = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(own, 1)
+        os.close(own)

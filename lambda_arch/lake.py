@@ -23,6 +23,7 @@ from lambda_arch import schemas
 OWNER = "lambda-arch"
 # Holds the version of a table's schema; a table without it has the first.
 VERSION = "lambda_arch.schema"
+EXTREMES = "delta.dataSkippingStatsColumns"
 MIB = 1024 * 1024
 # A write is tried so often where other programs write to the same table, or make it.
 TRIES, RIVALS_APART_SECONDS = 20, 0.2
@@ -53,7 +54,8 @@ class Older:
 class Table:
     """A table's place in the lake, its schema, and what it promises; another schema is another version.
 
-    An older schema needs to be told only where it differs by more than missing columns.
+    An older schema needs to be told only where it differs by more than missing columns. `extremes`: the columns whose
+    smallest and largest value in each file the log keeps; all where none is named.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Table:
     partitioned_by: tuple[str, ...] = ()
     version: int = 1
     older: Older | None = None
+    extremes: tuple[str, ...] = ()
 
 
 def _with_feelings(labels: DataFrame) -> DataFrame:
@@ -76,14 +79,20 @@ QUARANTINE = Table(
 )  # fmt: skip
 # Not partitioned: twenty years of days are thousands of tiny files, nine times slower to read; the files'
 # statistics of event_date skip as well.
-EVENTS = Table("silver/events", schemas.EVENT, "Valid events, each event_id once")
+# The log outlives the rows: of people it must know no id.
+EVENTS = Table(
+    "silver/events", schemas.EVENT, "Valid events, each event_id once", version=2, extremes=("event_time", "event_date")
+)
 POSTS = Table("silver/posts", schemas.POST, "Valid posts, each post_id once")
 LABELS = Table(
     "silver/labels", schemas.LABEL, "What posts feel, as labelled by people; each post_id once", version=2,
     older=Older(1, schemas.LABEL_1, _with_feelings),
 )  # fmt: skip
 TITLES = Table("silver/titles", schemas.TITLE, "The catalogue, each title_id once")
-PREDICTIONS = Table("gold/predictions", schemas.PREDICTION, "What each generation says", ("generation",))
+PREDICTIONS = Table(
+    "gold/predictions", schemas.PREDICTION, "What each generation says", ("generation",), version=2,
+    extremes=("use_case",),
+)  # fmt: skip
 BACKTESTS = Table(
     "gold/backtests", schemas.BACKTEST, "How good each answer was by lag, as each night measured it", ("generation",)
 )
@@ -230,7 +239,8 @@ class Lake:
         def make() -> None:
             builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(table.schema)
             builder = builder.comment(table.comment).property("owner", OWNER).property("source", table.name)
-            builder = builder.property(VERSION, str(table.version))
+            for name, value in _properties(table).items():
+                builder = builder.property(name, value)
             if table.partitioned_by:
                 builder = builder.partitionedBy(*table.partitioned_by)
             builder.execute()
@@ -258,7 +268,8 @@ class Lake:
         if columns:
             added = ", ".join(f"`{column.name}` {column.dataType.simpleString()}" for column in columns)
             self.spark.sql(f"{place} ADD COLUMNS ({added})")
-        self.spark.sql(f"{place} SET TBLPROPERTIES ('{VERSION}' = '{table.version}')")
+        properties = ", ".join(f"'{name}' = '{value}'" for name, value in _properties(table).items())
+        self.spark.sql(f"{place} SET TBLPROPERTIES ({properties})")
 
 
 def _persistently(action: Callable[[], Done], *further: type[Exception], pause: float = 0.0) -> Done:
@@ -293,6 +304,12 @@ def found(table: Table, version: int, schema: T.StructType) -> Found:
             "move the table away and fill it again from its source, or set paths.lake to another lake"
         )
     return Found(version, tuple(field for field in table.schema if field.name not in schema.names))
+
+
+def _properties(table: Table) -> dict[str, str]:
+    """What belongs to a version of the table."""
+    extremes = {EXTREMES: ",".join(table.extremes)} if table.extremes else {}
+    return {VERSION: str(table.version), **extremes}
 
 
 def _types(schema: T.StructType) -> dict[str, str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.convertors import PathConvertor, register_url_convertor
 
 from lambda_arch.clock import rfc3339
 from lambda_arch.config import Config
@@ -56,13 +56,17 @@ def _people(request: Request) -> tuple[Outbox, Config]:
 AtPeople = Annotated[tuple[Outbox, Config], Depends(_people)]
 
 
-class ErasableId(PathConvertor):
-    """An id, unless the address is that of a question: nobody is erased for a wrong method."""
-
-    regex = "(?!.*/(?:recommendations|segment|churn|layers|explain|export)$).*"
+_QUESTIONS = frozenset((b"recommendations", b"segment", b"churn", b"layers", b"explain", b"export"))
 
 
-register_url_convertor("erasable", ErasableId())
+def _not_a_question(request: Request) -> None:
+    """Nobody is erased for a wrong method: `x/churn` is a question about x, the id x/churn is sent as `x%2Fchurn`."""
+    about = request.scope["raw_path"].partition(b"/users/")[2]
+    _, slash, last = about.rpartition(b"/")
+    if slash and unquote_to_bytes(last) in _QUESTIONS:
+        raise HTTPException(405, headers={"Allow": "GET"})
+
+
 people = APIRouter(prefix="/v1/users", responses=_DOCUMENTED)
 
 
@@ -72,7 +76,7 @@ async def export_user(user_id: Id, asked: AtAdministration) -> Response:
     return JSONResponse(await asked.ask(lambda store: export(store, user_id)))
 
 
-@people.delete("/{user_id:erasable}", status_code=202, response_model=ErasedReply)
+@people.delete("/{user_id:path}", status_code=202, response_model=ErasedReply, dependencies=[Depends(_not_a_question)])
 async def erase_user(user_id: Id, request: Request, asked: AtAdministration, at: AtPeople) -> Any:
     """Erase a person: registered for good, gone from store and announcements at once, from the lake with the night.
 

@@ -247,6 +247,17 @@ def test_an_id_may_be_any_text(filled: Store, serve: Serve, identity: str) -> No
     assert ok(serve(), f"/v1/users/{identity}/segment")["layer"] == "fallback"
 
 
+def test_an_id_may_end_as_the_address_of_any_question_does(filled: Store, serve: Serve) -> None:
+    client = serve()
+    addresses = ok(client, "/openapi.json")["paths"]
+    questions = {path.rpartition("/")[2] for path in addresses if path.startswith("/v1/users/{user_id}/")}
+    assert {"recommendations", "churn", "export"} < questions
+    for question in questions:
+        for end in questions:
+            reply = ok(client, f"/v1/users/a%2F{end}/{question}")
+            assert f"a/{end}" in (reply.get("entity", "").removeprefix("u:"), reply.get("user_id"))
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.report import stdout_apart
+
 
 @pytest.mark.parametrize(
     ("environment", "arguments", "message"),
@@ -28,6 +30,9 @@ import pytest
         ({}, ["produce", "--generate", "9", "--poison", "1.5"], "poison: want a share from 0 to 1, such as 0.05, have"),
         ({}, ["produce", "--generate", "9", "--tail", "0"], "tail: want a share above 0, up to 1, such as 0.1, have 0"),
         ({}, ["produce", "--generate", "0"], "--generate: events: want 1 to 1000000000, have 0"),
+        ({}, ["erase", ""], "ID: want 1 to 128 characters, have 0"),
+        ({}, ["erase", "42", "--vacuum-hours", "1"], "--vacuum-hours goes with --apply"),
+        ({}, ["export-user", "x" * 129], "ID: want 1 to 128 characters, have 129"),
         ({}, ["replay", "--use-case", "weather"], "--use-case weather: want one of recommend, "),
     ],
 )
@@ -59,3 +64,10 @@ def test_jars_that_are_not_there_are_named_with_the_remedy(tmp_path: Path) -> No
     assert told.returncode == 2
     assert "fetch them with `lambda-arch setup`" in told.stderr
     assert len(told.stderr.strip().splitlines()) == 1
+
+
+def test_what_java_prints_is_no_part_of_an_answer(capfd: pytest.CaptureFixture[str]) -> None:
+    with stdout_apart():
+        subprocess.run(["echo", "Deleted 2 files"], check=True)
+    subprocess.run(["echo", "{}"], check=True)
+    assert capfd.readouterr() == ("{}\n", "Deleted 2 files\n")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
 from archived import Row, empty_store, publish, put_generation, records, streamed
 from confluent_kafka import Producer
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 from served import served
 from speed_stack import speed_config
 from store_content import content
@@ -21,25 +22,24 @@ from test_apply import event
 from typer.testing import CliRunner
 
 from batch.conform import conform_bronze
-from batch.erasing import erase, held
+from batch.erasing import TOUCHED, held
 from batch.republish import republish
 from deploy import servers
 from jobs.cli import app
 from jobs.erase import gathered
 from lambda_arch.clock import HOUR, parse_rfc3339, rfc3339
-from lambda_arch.config import Config
+from lambda_arch.config import Config, ConfigError
 from lambda_arch.erasures import person_of
 from lambda_arch.forgetting import noted
 from lambda_arch.generations import forget_silent
 from lambda_arch.keys import CLOCK_KEY, ERASURES_KEY, exposures_key, speed_key
-from lambda_arch.lake import BRONZE, EVENTS, PREDICTIONS, TABLES, Lake
+from lambda_arch.lake import BRONZE, EVENTS, PREDICTIONS, TABLES, Lake, Table
 from lambda_arch.models import Models
 from lambda_arch.new_titles import forget_stateless
 from lambda_arch.schemas import RAW
 from lambda_arch.store import Store
 from lambda_arch.topic_reader import whole
 from streaming.apply import Applier
-from streaming.erased import withdraw
 from streaming.replay import replay
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark]
@@ -106,16 +106,26 @@ def rows_of(lake: Lake, user: str, config: Config) -> dict[str, int]:
     return {table: len(rows) for table, rows in held(lake, user, config).items()}
 
 
-def anywhere(lake: Lake, user: str) -> list[str]:
-    """The tables in which the id is to be found at all, in whatever column."""
-    quoted = rf"(?<![\w-]){user}(?![\w-])"
-    found = []
-    for table in TABLES:
-        frame = lake.read(table)
-        columns = [F.col(name).cast("string") for name, kind in frame.dtypes if kind in ("string", "binary")]
-        if columns and frame.where(F.concat_ws(" ", *columns).rlike(quoted)).head(1):
-            found.append(table.name)
-    return found
+def naming(lake: Lake, table: Table, user: str) -> list[Path]:
+    """The files of a table that name a user, be it data of whatever version or the table's log."""
+    quoted = re.compile(rf"(?<![\w-]){user}(?![\w-])")
+    files = [path for path in Path(lake.path(table)).rglob("*") if path.is_file()]
+    return [path for path in files if quoted.search(text_of(path))]
+
+
+def text_of(path: Path) -> str:
+    """A file's content as text: of Parquet the rows."""
+    if path.suffix == ".parquet":
+        return str(pq.read_table(path, partitioning=None).to_pylist())
+    return path.read_bytes().decode(errors="replace")
+
+
+def commands(config: Config, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run a command with these settings and the test's own Spark session; answers what it prints."""
+    for job in ("jobs.erase", "jobs.export_user"):
+        monkeypatch.setattr(f"{job}.load_config", lambda: config)
+        monkeypatch.setattr(f"{job}.opened_lake", lambda *named: nullcontext(lake))
+    return lambda *words: CliRunner().invoke(app, words, catch_exceptions=False).stdout
 
 
 def announce(config: Config, key: str, as_of: str) -> None:
@@ -142,13 +152,13 @@ def erased_over_http(client: httpx.Client, user: str) -> int:
 
 
 def test_nothing_of_a_person_is_left_and_nothing_comes_back(
-    lake: Lake, spark: SparkSession, stack: tuple[Config, Store, list[Row]]
+    lake: Lake, spark: SparkSession, stack: tuple[Config, Store, list[Row]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, store, rows = stack
+    command = commands(config, lake, monkeypatch)
     before, counted = others(store), rows_of(lake, OTHER, config)
     lists = {key for key in said(store, WHO) if key.startswith((b"la:audience:", b"la:said:"))}
     assert {key.split(b":")[1] for key in lists} == {b"audience", b"said"}
-    assert {BRONZE.name, EVENTS.name, PREDICTIONS.name} <= set(anywhere(lake, WHO))
     announce(config, f"churn:u:{WHO}", "2016-01-01T00:00:00.000000Z")
     store.redis.hset(exposures_key(f"u:{WHO}"), "16801:a", 1)
     with served(config) as client:
@@ -172,12 +182,23 @@ def test_nothing_of_a_person_is_left_and_nothing_comes_back(
     [erasure] = gathered(config, store)
     assert (erasure.person, erasure.moment) == (person_of(WHO), moment)
 
-    gone = erase(lake, [erasure], config)
-    assert all(gone[table.name] > 0 for table in (BRONZE, EVENTS, PREDICTIONS))
-    assert anywhere(lake, WHO) == []
+    assert len(json.loads(command("export-user", WHO))["lake"][EVENTS.name]) > 0
+    assert {table for table in TOUCHED if naming(lake, table, WHO)} >= {BRONZE, EVENTS, PREDICTIONS}
+    told = json.loads(command("erase", "--apply", "--vacuum-hours", "0", "--json"))
+    assert told.keys() == {"erasures", "newest", "rows", "withdrawn"}
+    assert (told["erasures"], told["newest"], told["withdrawn"]) == (1, erasure.asked_at, 1)
+    assert told["rows"].keys() == {table.name for table in TOUCHED}
+    assert all(told["rows"][table.name] > 0 for table in (BRONZE, EVENTS, PREDICTIONS))
+    assert [path for table in TABLES for path in naming(lake, table, WHO)] == []
     assert rows_of(lake, OTHER, config) == counted
-    assert withdraw(config, [erasure]) == 1
     assert announced(config) == {f"churn:u:{OTHER}"}
+
+    # Once more there is nothing to do.
+    assert command("erase", "--apply").startswith("deleted: 0 rows of ")
+    exported = json.loads(command("export-user", WHO))
+    assert (set(map(len, exported["lake"].values())), exported["erased_until"]) == ({0}, rfc3339(moment))
+    with pytest.raises(ConfigError, match="nobody is known as somebody"):
+        command("export-user", "somebody")
 
     # Rebuilt from the lake, to which a straggler has come meanwhile.
     straggler = next(row for row in rows if row[4] == WHO.encode() and row[5].startswith(b"{"))
@@ -187,7 +208,7 @@ def test_nothing_of_a_person_is_left_and_nothing_comes_back(
     republish(lake, store, config)
     replay(lake, store, config)
     assert (said(store, WHO), others(store)) == ([], before)
-    assert anywhere(lake, WHO) == []
+    assert set(rows_of(lake, WHO, config).values()) == {0}
     assert noted(store).keys() == {person_of(WHO)}
 
 
@@ -218,8 +239,16 @@ def test_nobody_is_erased_by_a_wrong_method(spoken: tuple[Config, Store]) -> Non
     with served(config) as client:
         for question in ("recommendations", "segment", "churn", "layers", "explain", "export"):
             assert client.delete(f"/v1/users/{WHO}/{question}").status_code == 405
-        assert client.delete("/v1/users/a/b").status_code == 202  # an id may have slashes
-    assert noted(store).keys() == {person_of("a/b")}
+            assert client.delete(f"/v1/users/a/b%2F{question}/%73egment").status_code == 405
+    assert noted(store) == {}
+
+
+def test_ids_with_slashes_are_erased_over_http_whatever_they_end_in(spoken: tuple[Config, Store]) -> None:
+    config, store = spoken
+    sent = {"a/b": "a/b", "a%2Fb": "a/b", "a%2Fchurn": "a/churn", "%2Fexport": "/export", "churn": "churn"}
+    with served(config) as client:
+        assert {client.delete(f"/v1/users/{one}").json()["user_id"] for one in sent} == set(sent.values())
+    assert noted(store).keys() == set(map(person_of, sent.values()))
 
 
 def test_a_person_is_erased_by_command_as_over_http(

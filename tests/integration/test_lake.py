@@ -27,6 +27,7 @@ from lambda_arch.lake import (
     GENERATIONS,
     LABELS,
     POSTS,
+    PREDICTIONS,
     QUARANTINE,
     TABLES,
     TITLES,
@@ -118,10 +119,20 @@ def test_a_version_half_way_is_finished(lake: Lake) -> None:
         lake.check(replace(QUARANTINE, version=1))
 
 
+def test_the_log_of_what_is_said_of_people_names_nobody(lake: Lake) -> None:
+    lake.create(replace(PREDICTIONS, version=1, extremes=()))
+    lake.create(PREDICTIONS)
+    said = [{"generation": 1, "entity": "u:anna", "use_case": "churn", "record": '{"entity":"u:anna"}'}]
+    lake.append(lake.spark.createDataFrame(said, PREDICTIONS.schema), PREDICTIONS)
+    log = [path.read_text() for path in Path(lake.path(PREDICTIONS), "_delta_log").glob("*.json")]
+    assert any("minValues" in text for text in log)
+    assert not any("anna" in text for text in log)
+
+
 def test_a_table_that_differs_by_more_is_refused_with_its_columns(lake: Lake) -> None:
     other = T.StructType([*EVENTS.schema.fields[1:], T.StructField("event_id", T.IntegerType())])
     lake.create(replace(EVENTS, schema=other))
-    with pytest.raises(LakeError, match=r"silver/events of schema version 1 has event_id int, .*: move the table away"):
+    with pytest.raises(LakeError, match=r"silver/events of schema version 2 has event_id int, .*: move the table away"):
         lake.create(QUARANTINE, EVENTS)
     assert not lake.exists(QUARANTINE)
 
