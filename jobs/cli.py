@@ -165,7 +165,6 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from lambda_arch.store import StoreError
     from lambda_arch.topic_reader import TopicError
     from serving.access.keys import KeysError
-    from serving.decision_topic import DecisionTopicError
     from serving.people import IncompleteError
     from streaming.produce import ProduceError
     from streaming.rejects import QuarantineError
@@ -176,7 +175,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
         NightError, NoGenerationError, PublishError, ExportError, IngestError, FetchError, UnaccountedError, ProbeError,
         LakeError, PlotError, NightRunsError, RollbackError,
         UnknownSchemaError, ProduceError, QuarantineError, ReplayError,
-        NotEmptyError, DecisionTopicError, KeysError, TopicError, IncompleteError,
+        NotEmptyError, KeysError, TopicError, IncompleteError,
     )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from lambda_arch.models import Models
 from lambda_arch.records import Prediction, UseCase, encode
 from lambda_arch.schemas import EVENT
 from lambda_arch.store import Store
+from lambda_arch.topic_reader import TopicError
 from serving.app import create_app
 from serving.decision_log import sampled
 from serving.decision_topic import logged
@@ -173,6 +174,12 @@ def test_arms_are_in_the_log_and_shadows_beside_what_was_sent(config: Config, en
         assert reply.json()["decision"]["rule"] == entry.answer.decision.rule == rule
     assert {entry.arms["hidden"] for entry in shadows} == {"control", "speed"}
     assert all(entry.answer.decision.rule == "speed_first" for entry in shadows if entry.arms["hidden"] == "speed")
+
+
+def test_a_topic_that_is_not_there_is_named_with_the_remedy(config: Config) -> None:
+    away = config.kafka.topics.model_copy(update={"decisions": "nowhere"})
+    with pytest.raises(TopicError, match=r"topic nowhere: .*; `lambda-arch up` creates it, or"):
+        list(logged(config.kafka.model_copy(update={"topics": away})))
 
 
 @pytest.mark.spark
