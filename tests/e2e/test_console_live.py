@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from browser import Watched, browser
-from speed_stack import accounted, events, speed_config, speed_stack, until
+from browser import Watched, browser, serious
+from speed_stack import accounted, events, size, speed_config, speed_stack, until
 
 from lambda_arch.clock import DAY, HOUR
 from lambda_arch.config import Config
 from lambda_arch.models import Models
 from lambda_arch.records import decode
 from lambda_arch.store import Store
-from streaming.produce import produce
+from streaming.produce import Record, produce
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark, pytest.mark.e2e]
 PATIENCE_MS = 60_000
@@ -58,4 +58,22 @@ def test_models_and_quarantine_tell_of_the_running_stack(running: tuple[Config, 
         watched = Watched(chromium.new_page(), f"http://127.0.0.1:{config.serving.port}")
         assert "Nothing to go back to" in watched.open("models").inner_text("#content")
         assert "Nothing was refused" in watched.open("quarantine").inner_text("#content")
+        assert watched.complaints == []
+
+
+def test_what_is_refused_is_told_by_reason_with_the_record_and_the_way_back(running: tuple[Config, Store]) -> None:
+    config, _ = running
+    refused = [Record("events", b"x", b"{broken") for _ in range(3)]
+    produce(config.kafka.bootstrap, refused, None, config.kafka.topics)
+    until(lambda: size(config, config.kafka.topics.quarantine) == len(refused))
+    with browser() as chromium:
+        page = chromium.new_page(viewport={"width": 360, "height": 740})
+        watched = Watched(page, f"http://127.0.0.1:{config.serving.port}")
+        watched.open("quarantine")
+        page.wait_for_selector("#reasons .barlayer .point")
+        told = page.inner_text("#content")
+        for text in ("3 records in the topic", "{broken", "lambda-arch quarantine replay --reason not_json"):
+            assert text in told
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert serious(page) == []
         assert watched.complaints == []

@@ -6,7 +6,7 @@ import { connect, subscribe } from "./live.js";
 const PAGES = ["now", "viewer", "segments", "churn", "sentiment", "models", "quarantine", "experiments"];
 const content = document.getElementById("content");
 const pulse = document.getElementById("pulse");
-let leave = () => {};
+let leave = () => {}, latest = 0;
 
 function links() {
   const named = (page) => page[0].toUpperCase() + page.slice(1);
@@ -19,13 +19,16 @@ async function show() {
   for (const other of PAGES) document.getElementById(`to-${other}`).toggleAttribute("aria-current", other === chosen);
   document.getElementById(`to-${chosen}`).setAttribute("aria-current", "page");
   document.title = `${chosen[0].toUpperCase()}${chosen.slice(1)} · Audience predictions`;
+  const mine = ++latest;
   leave();
   leave = () => {};
   const place = el("div", { "data-page": chosen });
   content.replaceChildren(place);
   try {
     const { open } = await import(`./${chosen}.js`);
-    leave = (await open(place, rest.map(decodeURIComponent))) ?? (() => {});
+    const left = (await open(place, rest.map(decodeURIComponent))) ?? (() => {});
+    // Whoever went on meanwhile has left this page already.
+    if (mine === latest) leave = left; else left();
   } catch (error) {
     place.append(note(error.message, true));
   }

@@ -7,7 +7,7 @@ function plotly() {
     const script = document.createElement("script");
     script.src = "/console/plotly.min.js";
     script.addEventListener("load", () => resolve(window.Plotly));
-    script.addEventListener("error", () => reject(new Error("the chart library could not be loaded")));
+    script.addEventListener("error", () => { loading = null; reject(new Error("the chart library could not be loaded")); });
     document.head.append(script);
   });
   return loading;

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { chart, colour } from "./chart.js";
-import { el, field, figures, head, number, panel, percent, table } from "./dom.js";
+import { el, field, figures, head, minute, number, panel, percent, table } from "./dom.js";
 
 const PAGE = 25;
 
@@ -35,10 +35,10 @@ function facts(point, curve) {
 
 const ranked = (users) => table([["viewer", (row) => el("a", { href: `#/viewer/${encodeURIComponent(row.user_id)}` }, row.user_id)],
   ["probability", (row) => percent(row.probability), "n"], ["by", (row) => el("span", { class: row.layer }, row.layer)],
-  ["as of", (row) => row.as_of?.slice(0, 16).replace("T", " ") ?? ""]], users, "Viewers at risk");
+  ["as of (UTC)", (row) => minute(row.as_of)]], users, "Viewers at risk");
 
 function draw(place, points) {
   const line = (name, key, kind) => ({ x: points.map((one) => one.cutoff), y: points.map((one) => one[key]), name, mode: "lines", line: { color: colour(kind), width: 2 } });
-  return chart(place, [line("precision", "precision", "batch"), line("recall", "recall", "speed"), line("cost", "cost", "bad")],
+  return chart(place, [line("precision", "precision", "batch"), line("recall", "recall", "speed"), line("cost a customer", "cost", "bad")],
     { height: 300, xaxis: { title: { text: "cutoff" } }, yaxis: { rangemode: "tozero" } });
 }

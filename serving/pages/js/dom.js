@@ -29,7 +29,7 @@ export function figures(pairs) {
   return el("dl", { class: "figures" }, pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, String(value)))));
 }
 
-// Columns are [heading, row => value, "n" for numbers]; a value may be an element.
+// Columns are [heading, row => value, "n" for numbers or "t" for long text]; a value may be an element.
 export function table(columns, rows, caption) {
   const heads = columns.map(([name, , kind]) => el("th", { class: kind, scope: "col" }, name));
   const body = rows.map((row) => el("tr", {}, columns.map(([, value, kind]) => el("td", { class: kind }, value(row) ?? ""))));
@@ -54,5 +54,6 @@ export function ago(seconds) {
 }
 
 export const percent = (share, digits = 1) => (share === null || share === undefined ? "–" : `${(100 * share).toFixed(digits)} %`);
+export const minute = (time) => (time ? time.slice(0, 16).replace("T", " ") : "");
 export const number = (value, digits = 3) => (value === null || value === undefined ? "–" : Number(value.toPrecision(digits)).toLocaleString("en"));
 export const counted = (value) => (value === null || value === undefined ? "–" : value.toLocaleString("en"));

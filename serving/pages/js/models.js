@@ -2,9 +2,14 @@
 
 import { get, post } from "./api.js";
 import { chart, colour } from "./chart.js";
-import { counted, el, head, note, number, panel, table } from "./dom.js";
+import { counted, el, head, minute, note, number, panel, table } from "./dom.js";
 
 const BUCKETS = ["0", "1", "2-4", "5-19", "20+"];
+// What is measured: METRICS of lambda_arch/fidelity.py.
+const METRICS = {
+  recommend: "nDCG@10 of what was watched next", segment: "agreement with the segment that full knowledge gives",
+  churn: "minus log-loss", sentiment: "agreement of the share of positive posts with full knowledge",
+};
 
 export async function open(place) {
   place.append(...head("Models", "What nights made: the generation in service, the one before it, and how good each layer's answers have measured."));
@@ -19,8 +24,8 @@ export async function open(place) {
 async function generations(place, told) {
   const found = await get("/v1/generations"), previous = found.find((one) => one.state === "previous")?.generation;
   const back = el("button", { class: "danger", type: "button", id: "rollback", disabled: !previous, onclick: () => confirmed(back, place, told) }, previous ? `Back to generation ${previous}` : "Nothing to go back to");
-  place.replaceChildren(table([["generation", (row) => row.generation, "n"], ["", (row) => row.state], ["horizon", (row) => row.horizon.slice(0, 16).replace("T", " ")],
-    ["users", (row) => counted(row.users), "n"], ["titles", (row) => counted(row.titles), "n"], ["models", models]], found, "Generations"), el("p", {}, back));
+  place.replaceChildren(table([["generation", (row) => row.generation, "n"], ["", (row) => row.state], ["horizon (UTC)", (row) => minute(row.horizon)],
+    ["users", (row) => counted(row.users), "n"], ["titles", (row) => counted(row.titles), "n"], ["models", models, "t"]], found, "Generations"), el("p", {}, back));
   const current = found.find((one) => one.state === "current");
   if (current) await verdicts(place, current.generation);
 }
@@ -32,7 +37,7 @@ async function verdicts(place, generation) {
   const report = await get(`/v1/generations/${generation}`), found = Object.entries(report.verdicts ?? {});
   if (!found.length) return;
   place.append(table([["use case", ([useCase]) => useCase], ["verdict", ([, verdict]) => el("span", { class: verdict.accepted ? "good" : "bad" }, verdict.accepted ? "accepted" : "refused")],
-    ["by", ([, verdict]) => (verdict.checks ?? []).map((check) => check.sentence).join("; ")]], found, `What the gate said of generation ${generation}`));
+    ["by", ([, verdict]) => (verdict.checks ?? []).map((check) => check.sentence).join("; "), "t"]], found, `What the gate said of generation ${generation}`));
 }
 
 // Twice, for it changes what everybody is answered.
@@ -66,11 +71,12 @@ const line = (name, nights) => ({ name, mode: "lines+markers", x: nights.map((ni
   error_y: { type: "data", array: nights.map((night) => 2 * night.use_cases[name].standard_error), thickness: 1 } });
 
 async function heat(place, useCase, layers) {
-  const drawn = el("div", { class: "chart", id: `fidelity-${useCase}` }), names = Object.keys(layers);
+  const drawn = el("div", { class: "chart broad", id: `fidelity-${useCase}` }), names = Object.keys(layers);
   const lags = BUCKETS.filter((lag) => names.some((name) => layers[name][lag]));
   const value = (name, lag) => layers[name][lag]?.value ?? null;
   const text = names.map((name) => lags.map((lag) => { const one = layers[name][lag]; return one ? `${number(one.value)} ± ${number(one.standard_error, 2)}<br>${counted(one.cases)} cases` : ""; }));
-  place.append(panel(`Fidelity of ${useCase}`, el("p", { class: "soft small" }, "Higher is better; by how many events of the entity the batch layer has not seen."), drawn));
+  place.append(panel(`Fidelity of ${useCase}`, el("p", { class: "soft small" }, `${METRICS[useCase] ?? "The measure of the night"}, ± its standard error; higher is better. By lag: how many events of the entity the batch layer has not seen.`),
+    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Fidelity of ${useCase}` }, drawn)));
   await chart(drawn, [{ type: "heatmap", x: lags.map((lag) => `lag ${lag}`), y: names, z: names.map((name) => lags.map((lag) => value(name, lag))), text, texttemplate: "%{text}",
     colorscale: [[0, colour("wash")], [1, colour("batch-soft")]], showscale: false, hoverinfo: "skip" }], { height: 90 + 48 * names.length, yaxis: { autorange: "reversed" }, xaxis: { type: "category" } });
 }

@@ -23,7 +23,7 @@ function diagram() {
 function told(place, { flow, known, answered, answers_per_second }) {
   const say = (id, text) => { place.querySelector(`#${id}`).textContent = text; };
   say("kafka-1", `${number(flow.events_per_second)} events/s`);
-  say("kafka-2", `lag ${counted(flow.lag)}`);
+  say("kafka-2", `lag ${counted(flow.lag)} events`);
   say("speed-1", flow.scorers ? `${flow.scorers} scorer${flow.scorers > 1 ? "s" : ""}` : "no scorer");
   say("speed-2", flow.delay_seconds === null ? "no event of late" : `event to store ${ago(flow.delay_seconds)}`);
   say("lake-1", known?.generation ? `generation ${known.generation}` : "no generation");
@@ -38,7 +38,7 @@ function told(place, { flow, known, answered, answers_per_second }) {
 function shares({ flow, answered }) {
   const total = Object.values(answered.layers).reduce((sum, count) => sum + count, 0);
   const share = (layer) => (total ? percent(answered.layers[layer] / total) : "–");
-  return figures([["by batch", share("batch")], ["by speed", share("speed")], ["by fallback", share("fallback")],
+  return figures([["by batch", share("batch")], ["by speed", share("speed")], ["by fallback", share("fallback")], ...(answered.layers.blend ? [["by a blend", share("blend")]] : []),
     ["answers", counted(total)], ["99 % of them within", answered.p99_ms === null ? "–" : `${number(answered.p99_ms, 2)} ms`],
     ["late events", counted(flow.late)], ["duplicates", counted(flow.duplicates)], ["quarantined", counted(flow.quarantined)]]);
 }

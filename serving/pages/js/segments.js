@@ -12,7 +12,7 @@ export async function open(place) {
   const download = (one, format) => el("a", { class: "button", href: `/v1/segments/${one.segment}/members?format=${format}`, download: `segment-${one.segment}.${format}` }, format.toUpperCase());
   place.append(panel(`Generation ${generation}`, drawn, table([["segment", (row) => row.name], ["number", (row) => row.segment, "n"],
     ["users of the night", (row) => counted(row.members), "n"], ["share", (row) => percent(row.members / total), "n"],
-    ["what sets it apart", (row) => row.traits.slice(0, 3).map((trait) => trait.words).join("; ")],
+    ["what sets it apart", (row) => row.traits.slice(0, 3).map((trait) => trait.words).join("; "), "t"],
     ["members", (row) => el("span", {}, download(row, "csv"), " ", download(row, "jsonl"))]], segments, "Segments")));
   await chart(drawn, [{ x: segments.map((one) => one.members), y: segments.map((one) => one.name), type: "bar", orientation: "h", marker: { color: colour("batch") } }],
     { height: 60 + 42 * segments.length, yaxis: { autorange: "reversed" } });

@@ -33,11 +33,12 @@ async function series(place, { value, as_of }) {
   const known = days.filter(([, posts]) => posts);
   const ahead = value.forecast && [["day", 1], ["week", 7]].map(([name, count]) => [new Date(newest + count * day).toISOString().slice(0, 10), value.forecast[name]]);
   await chart(place, [
-    { x: days.map(([at]) => at), y: days.map(([, posts]) => posts), name: "posts", type: "bar", yaxis: "y2", marker: { color: colour("line") } },
-    { x: known.map(([at]) => at), y: known.map(([, posts, positive]) => positive / posts), name: "positive", mode: "lines+markers", line: { color: colour("batch") } },
-    ...(ahead ? [{ x: ahead.map(([at]) => at), y: ahead.map(([, told]) => told.share), name: "forecast", mode: "lines+markers", line: { color: colour("speed"), dash: "dot" },
+    { x: days.map(([at]) => at), y: days.map(([, posts]) => posts), name: "posts", type: "bar", marker: { color: colour("line") } },
+    { x: known.map(([at]) => at), y: known.map(([, posts, positive]) => positive / posts), name: "positive", mode: "lines+markers", yaxis: "y2", line: { color: colour("batch") } },
+    ...(ahead ? [{ x: ahead.map(([at]) => at), y: ahead.map(([, told]) => told.share), name: "forecast", mode: "lines+markers", yaxis: "y2", line: { color: colour("speed"), dash: "dot" },
       error_y: { type: "data", symmetric: false, array: ahead.map(([, told]) => told.high - told.share), arrayminus: ahead.map(([, told]) => told.share - told.low) } }] : []),
-  ], { height: 300, yaxis: { range: [0, 1], tickformat: ".0%" }, yaxis2: { overlaying: "y", side: "right", showgrid: false, rangemode: "tozero", automargin: true, title: { text: "posts a day" }, nticks: 5, tickformat: "d" }, margin: { l: 48, r: 48, t: 12, b: 40 } });
+  ], { height: 300, yaxis: { side: "right", showgrid: false, rangemode: "tozero", title: { text: "posts a day" }, nticks: 5, tickformat: "d" },
+    yaxis2: { overlaying: "y", side: "left", range: [0, 1], tickmode: "linear", dtick: 0.25, tickformat: ".0%", gridcolor: colour("line"), automargin: true, title: { text: "positive posts" } }, margin: { l: 48, r: 48, t: 12, b: 40 } });
 }
 
 // A text as the model reads it: each word it knows, coloured by which way it pulls.
@@ -47,18 +48,19 @@ function weighed(id) {
     event.preventDefault();
     try {
       const { words } = await get(`${title(id, "explain")}?text=${encodeURIComponent(text.value)}`);
-      said.replaceChildren(...(words?.text ?? []).map(word));
+      said.replaceChildren(...(words?.text?.length ? words.text.flatMap(word) : ["The model knows none of these words."]));
     } catch (error) {
       said.replaceChildren(note(error.message, true));
     }
   };
-  return panel("What a post's words say", el("form", { onsubmit: asked }, field("A post", text), el("button", {}, "Weigh it")), said);
+  return panel("What a post's words say", el("form", { onsubmit: asked }, field("A post", text), el("button", {}, "Weigh it")),
+    el("p", { class: "soft small" }, "With each word goes how much it speaks for positive (+) or against it (-)."), said);
 }
 
 function word({ word: token, weights }) {
   const pull = weights.positive ?? 0, shown = el("span", { title: Object.entries(weights).map(([name, weight]) => `${name} ${number(weight, 2)}`).join(", ") }, `${token} `);
   if (pull) shown.className = pull > 0 ? "good" : "bad";
-  return shown;
+  return [shown, el("small", { class: "soft" }, `${pull > 0 ? "+" : ""}${number(pull, 2)} `)];
 }
 
 async function trending(place) {
@@ -67,7 +69,7 @@ async function trending(place) {
     if (!titles.length) { place.append(el("p", { class: "soft" }, "No title is talked about more or less than usual.")); return; }
     place.append(table([["title", (row) => el("a", { href: `#/sentiment/${encodeURIComponent(row.title_id)}` }, row.name ?? row.title_id)],
       ["", (row) => el("span", { class: row.direction === "rising" ? "good" : "bad" }, row.direction)], ["posts in 24 h", (row) => counted(row.posts), "n"],
-      ["usual", (row) => number(row.usual), "n"], ["standard errors", (row) => number(row.score), "n"]], titles, "Trending titles"));
+      ["usual in 24 h", (row) => number(row.usual), "n"], ["difference in standard errors", (row) => number(row.score), "n"]], titles, "Trending titles"));
   } catch (error) {
     place.append(note(error.message, true));
   }

@@ -1,7 +1,7 @@
 // One viewer: what each layer says, who won and why, and how a view just posted changes the answer.
 
 import { get, post, user } from "./api.js";
-import { ago, bar, counted, el, field, head, note, number, panel, percent, table } from "./dom.js";
+import { ago, bar, counted, el, field, head, minute, note, number, panel, percent, table } from "./dom.js";
 
 const POLL_MS = 40, PATIENCE_MS = 20000;
 const SHOWN = 15;
@@ -106,7 +106,7 @@ async function watchedLately(place, behind) {
     const told = (await behind).made_of.recommend;
     if (!told) { place.append(el("p", { class: "soft" }, "Nothing is known that this viewer watched.")); return; }
     place.append(el("p", { class: "soft small" }, `The newest of ${counted(told.history)} titles; the night knew those of batch, those of speed came since.`),
-      table([["title", (row) => row.name ?? row.title_id], ["at", (row) => `${row.at.slice(0, 16).replace("T", " ")}`], ["known by", (row) => el("span", { class: `tag ${row.known_by}` }, row.known_by)]], told.newest, "History"));
+      table([["title", (row) => row.name ?? row.title_id], ["at (UTC)", (row) => minute(row.at)], ["known by", (row) => el("span", { class: `tag ${row.known_by}` }, row.known_by)]], told.newest, "History"));
   } catch (error) {
     place.append(note(error.message, true));
   }
