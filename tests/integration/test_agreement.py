@@ -11,7 +11,7 @@ from in_process import asked
 from store_server import StoreServer
 
 from batch.judgement.agreement import agreement
-from lambda_arch.agreement import Agreed, decode_agreement
+from lambda_arch.agreement import Agreed, Agreement, decode_agreement
 from lambda_arch.clock import HOUR, parse_rfc3339, rfc3339
 from lambda_arch.commits import Commit
 from lambda_arch.config import load_config
@@ -72,6 +72,16 @@ def test_it_is_told_by_generation_and_in_the_metrics(store: Store) -> None:
     assert "no agreement of generation 2" in of_2.json()["detail"]
     assert 'lambda_arch_agreement{use_case="churn"} 0.85' in metrics.text
     assert 'lambda_arch_agreement{use_case="segment"} NaN' in metrics.text
+
+
+def test_the_newest_nights_are_told_and_no_more_than_asked(store: Store) -> None:
+    store.reserve(4, HORIZON + 24 * HOUR)
+    for generation in (3, 4):
+        store.put_agreement(Agreement(generation, generation - 1, {"churn": Agreed(0.9, 0.01, 9, 0)}))
+    app = create_app(load_config({"LAMBDA_ARCH__STORE__URL": f"{store_url(store)}"}))
+    told = [[night["generation"] for night in reply.json()["generations"]]
+            for reply in asked(app, ["/v1/agreement", "/v1/agreement?n=1"])]  # fmt: skip
+    assert told == [[4, 3], [4]]
 
 
 def store_url(store: Store) -> str:

@@ -258,6 +258,24 @@ def test_costs_become_the_cutoff_at_which_they_are_least(
     assert ok(client, "/v1/churn/at-risk", **given)["cutoff"] == cutoff
 
 
+@pytest.mark.parametrize(("cutoff", "at_risk"), [(0.5, True), (0.50001, False), (0, True), (1, False)])
+def test_a_cutoff_says_whether_to_call_one_customer(
+    store: Store, client: httpx.Client, cutoff: float, at_risk: bool
+) -> None:
+    publish(store, {"a": {"churn": risk_of(0.5)}})
+    value = ok(client, "/v1/users/a/churn", cutoff=cutoff)["value"]
+    assert value == {"probability": 0.5, "at_risk": at_risk, "cutoff": cutoff}
+
+
+def test_without_costs_the_curve_has_the_cutoff_of_the_model(
+    store: Store, client: httpx.Client, small_models: Models
+) -> None:
+    assert small_models.churn
+    churn = msgspec.structs.replace(small_models.churn, curve=CURVE, cutoff=0.6)
+    store.put_models(msgspec.structs.replace(small_models, churn=churn), FIDELITY)
+    assert ok(client, "/v1/churn/curve")["cutoff"] == 0.6
+
+
 def test_the_curve_at_other_costs_is_that_of_the_same_customers(store: Store, client: httpx.Client) -> None:
     publish(store, {})
     points = ok(client, "/v1/churn/curve")["points"]

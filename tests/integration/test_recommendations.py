@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -343,6 +343,56 @@ def test_a_session_keeps_the_rules_and_explains(client: httpx.Client, models: Mo
     assert reply["value"]["items"][0]["why"]["because"][0]["title_id"] == "t010"
 
 
+Chosen = Callable[[list[str]], list[str]]
+CLOSED = ["t003", "t004", "t006"]  # the first two are shown in Germany alone
+# What is asked, and what becomes of the list that is given without it; drama and Germany are placements of RULES.
+NARROWED: list[Any] = [
+    pytest.param({"offset": 3, "n": 4}, lambda best: best[3:7], id="a further page"),
+    pytest.param({"exclude": ["t012", "t014"]}, lambda best: without(best, {"t012", "t014"}), id="not these"),
+    pytest.param({"include": ["t012", "t014"]}, lambda best: among(best, {"t012", "t014"}), id="these alone"),
+    pytest.param({"genre": ["comedy", "Western"]}, lambda best: of_genres(best, "Comedy", "Western"), id="genres"),
+    pytest.param({"max_rating": "G"}, lambda best: of_genres(best, "Western"), id="for an age"),
+    pytest.param({"include": CLOSED}, lambda best: ["t006"], id="where the country is not told"),
+    pytest.param({"placement": "drama"}, lambda best: [name for name in of_genres(best, "Drama")
+                                                       if int(name[1:]) % 30 >= 10], id="by a placement's rules"),
+]  # fmt: skip
+
+
+def without(best: list[str], left_out: set[str]) -> list[str]:
+    return [name for name in best if name not in left_out]
+
+
+def among(best: list[str], chosen: set[str]) -> list[str]:
+    return [name for name in best if name in chosen]
+
+
+def of_genres(best: list[str], *wanted: str) -> list[str]:
+    return [name for name in best if name[0] == "t" and set(genres(int(name[1:]))) & set(wanted)]
+
+
+def ended(found: list[str], wish: dict[str, Any]) -> list[str]:
+    """Without the titles that no list is needed for: those of the catalogue alone, of another genre than all others."""
+    return [name for name in found if not name.startswith("unseen")][: wish.get("n", 100)]
+
+
+@pytest.mark.parametrize(("wish", "chosen"), NARROWED)
+def test_a_session_is_narrowed_by_each_parameter(client: httpx.Client, wish: dict[str, Any], chosen: Chosen) -> None:
+    whole = [*ids(session(client, titles=["t010"], n=100)), *ids(session(client, titles=["t010"], n=100, offset=100)),
+             *ids(session(client, titles=["t010"], n=100, offset=200))]  # fmt: skip
+    found = ids(session(client, titles=["t010"], **{"n": 100, **wish}))
+    assert ended(found, wish) == chosen(whole)[: wish.get("n", 100)]
+    assert found
+
+
+def test_a_session_may_see_again_look_for_variety_and_say_where_it_is(client: httpx.Client) -> None:
+    plain = ids(session(client, titles=["t010"]))
+    assert ids(session(client, titles=["t010"], include=["t010"])) == []
+    assert ids(session(client, titles=["t010"], include=["t010"], seen=True)) == ["t010"]
+    assert set(ids(session(client, titles=["t010"], include=CLOSED, country="DE"))) == set(CLOSED)
+    assert ids(session(client, titles=["t010"], diversity=0)) == plain
+    assert ids(session(client, titles=["t010"], diversity=1)) != plain
+
+
 @pytest.mark.parametrize("titles", [["t010", "t020", "t010"], ["strange"], ["x" * 128], []])
 def test_a_plain_session_is_told_what_one_with_parameters_is(client: httpx.Client, titles: list[str]) -> None:
     assert session(client, titles=titles) == session(client, titles=titles, n=10)
@@ -390,6 +440,21 @@ def test_titles_like_one_are_those_of_the_greatest_cosine(client: httpx.Client, 
     assert westerns == [name for name in order if "Western" in models.genres(name)][:3]
 
 
+def like(client: httpx.Client, **wish: Any) -> list[str]:
+    reply = client.get("/v1/titles/t010/similar", params={"n": 100, **wish})
+    assert reply.status_code == 200, reply.text
+    return [item["title_id"] for item in reply.json()["items"]]
+
+
+@pytest.mark.parametrize(("wish", "chosen"), NARROWED)
+def test_titles_like_one_are_narrowed_by_each_parameter(
+    client: httpx.Client, wish: dict[str, Any], chosen: Chosen
+) -> None:
+    whole = [*like(client), *like(client, offset=100), *like(client, offset=200)]
+    assert like(client, **wish) == chosen(whole)[: wish.get("n", 100)] != []
+    assert set(like(client, include=CLOSED, country="DE")) == set(CLOSED)
+
+
 def test_of_a_title_without_factors_content_tells_and_of_one_unknown_what_is_popular(client: httpx.Client) -> None:
     content, popular = (ok(client, f"/v1/titles/{name}/similar?n=2") for name in ("unseen1", "nowhere"))
     assert content["items"] == [{"title_id": "unseen2", "name": "unseen2", "likeness": 1.0}]
@@ -398,13 +463,18 @@ def test_of_a_title_without_factors_content_tells_and_of_one_unknown_what_is_pop
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/titles/t010/similar", "/v1/users/viewer/recommendations", "/v1/users/viewer/recommendations?n=5"]
+    ("path", "kept"),
+    [
+        ("/v1/titles/t010/similar", "private, max-age=60"),
+        ("/v1/users/viewer/recommendations", "private, no-cache"),
+        ("/v1/users/viewer/recommendations?n=5", "private, no-cache"),
+    ],
 )
-def test_what_the_caller_still_has_is_not_sent_again(client: httpx.Client, path: str) -> None:
+def test_what_the_caller_still_has_is_not_sent_again(client: httpx.Client, path: str, kept: str) -> None:
     first = client.get(path)
     again = client.get(path, headers={"If-None-Match": f'"other", {first.headers["etag"]}'})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
-    assert "private" in first.headers["cache-control"]
+    assert first.headers["cache-control"] == again.headers["cache-control"] == kept
     assert client.get(path, headers={"If-None-Match": 'W/"other"'}).content == first.content
 
 
@@ -438,6 +508,8 @@ def test_nobody_and_no_title_can_be_explained_too(client: httpx.Client) -> None:
     title_reply = ok(client, "/v1/titles/t001/explain")
     assert TitleExplanation.model_validate(title_reply)
     assert [word["word"] for word in title_reply["words"]["strongest"]["positive"]] == ["good", "bad"]
+    of_text = ok(client, "/v1/titles/t001/explain?text=so bad")["words"]
+    assert ([word["word"] for word in of_text["text"]], of_text["strongest"]) == (["bad"], None)
 
 
 def test_rules_are_read_again_when_they_change_and_a_broken_file_leaves_the_good_ones(

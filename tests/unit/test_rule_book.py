@@ -92,6 +92,36 @@ def test_the_history_is_removed_unless_it_is_wanted() -> None:
     assert removed(Book(), Wish(seen=True), ["t01"]) == set()
 
 
+HOME = of(country="DE", diversity=0.5, max_rating=12)
+
+
+@pytest.mark.parametrize(
+    ("wish", "country", "diversity", "oldest"),
+    [
+        pytest.param(Wish(), "DE", 0.5, 12, id="what the placement says"),
+        pytest.param(Wish(country="FR"), "FR", 0.5, 12, id="the request's country counts before it"),
+        pytest.param(Wish(diversity=0.0), "DE", 0.0, 12, id="the request's diversity does, none of it too"),
+        pytest.param(Wish(max_rating="6"), "DE", 0.5, 6, id="a stricter age of the request counts"),
+        pytest.param(Wish(max_rating="18"), "DE", 0.5, 12, id="a laxer one does not"),
+    ],
+)
+def test_what_counts_of_request_and_placement(wish: Wish, country: str, diversity: float, oldest: int) -> None:
+    found = terms(wish, HOME)
+    assert (found.country, found.diversity, found.oldest) == (country, diversity, oldest)
+
+
+def test_boosts_that_mean_the_same_title_are_multiplied() -> None:
+    rules = of(boost=[{"genres": ["Drama"], "by": 3}, {"brands": ["Acme"], "by": 0.5}])
+    weights = shelf_of(rules).weights("default", rules.placements["default"]).tolist()
+    expected = [(3 if name in DRAMA else 1) * (0.5 if name in ACME else 1) for name in NAMES]
+    assert weights == expected
+
+
+def test_what_repeats_is_counted_by_genre_and_by_brand() -> None:
+    of_a_brand = [labels for labels in map(PLAIN.labels, range(TITLES)) if ("brand", "Acme") in labels]
+    assert (len(of_a_brand), of_a_brand[0]) == (TITLES // 2, [("genre", "Drama"), ("brand", "Acme")])
+
+
 rows = st.sets(st.integers(0, TITLES - 1))
 wishes = st.builds(
     Wish,
