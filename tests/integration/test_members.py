@@ -268,12 +268,14 @@ def test_a_cutoff_says_whether_to_call_one_customer(
 
 
 def test_without_costs_the_curve_has_the_cutoff_of_the_model(
-    store: Store, client: httpx.Client, small_models: Models
+    store: Store, config: Config, small_models: Models
 ) -> None:
     assert small_models.churn
     churn = msgspec.structs.replace(small_models.churn, curve=CURVE, cutoff=0.6)
     store.put_models(msgspec.structs.replace(small_models, churn=churn), FIDELITY)
-    assert ok(client, "/v1/churn/curve")["cutoff"] == 0.6
+    publish(store, {})
+    with served(config) as client:
+        assert ok(client, "/v1/churn/curve")["cutoff"] == 0.6
 
 
 def test_the_curve_at_other_costs_is_that_of_the_same_customers(store: Store, client: httpx.Client) -> None:
