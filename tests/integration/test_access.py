@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from served import served
+from served import served, wait_for
 from store_server import free_port
 
 from jobs.run_api import run
@@ -123,10 +122,7 @@ def test_a_key_that_is_revoked_is_out_within_seconds(serve: Serve, file: KeysFil
     client = serve()
     problem(client.get(CHURN, headers=bearer(key)), 503)
     file.revoke(file.read()[0].id, wall_now())
-    deadline = time.monotonic() + 10
-    while client.get(CHURN, headers=bearer(key)).status_code != 401:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for(lambda: client.get(CHURN, headers=bearer(key)).status_code == 401)
 
 
 def test_who_asks_too_often_is_told_when_to_come_back(serve: Serve, file: KeysFile) -> None:
@@ -137,6 +133,23 @@ def test_who_asks_too_often_is_told_when_to_come_back(serve: Serve, file: KeysFi
     assert 90 <= int(replies[2].headers["retry-after"]) <= 100
     assert "0.01 times a second, 2 at once" in problem(replies[2], 429)
     assert client.get("/openapi.json", headers=bearer(other)).status_code == 200
+
+
+def test_a_key_without_a_rate_of_its_own_has_that_of_the_configuration(serve: Serve, file: KeysFile) -> None:
+    key = token(file, "read")
+    client = serve(rate_per_second=0.02, burst=3)
+    replies = [client.get("/openapi.json", headers=bearer(key)) for _ in range(4)]
+    assert [reply.status_code for reply in replies] == [200, 200, 200, 429]
+    assert "0.02 times a second, 3 at once" in problem(replies[3], 429)
+
+
+def test_a_new_key_opens_beside_the_old_one_until_that_is_revoked(serve: Serve, file: KeysFile) -> None:
+    old, new = token(file, "read"), token(file, "read")
+    client = serve()
+    assert [client.get(CHURN, headers=bearer(key)).status_code for key in (old, new)] == [503, 503]
+    file.revoke(file.read()[0].id, wall_now())
+    wait_for(lambda: client.get(CHURN, headers=bearer(old)).status_code == 401)
+    assert client.get(CHURN, headers=bearer(new)).status_code == 503
 
 
 def test_an_address_beyond_this_machine_needs_a_key(file: KeysFile) -> None:

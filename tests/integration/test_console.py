@@ -255,7 +255,8 @@ def test_a_query_that_tells_nothing_more_is_not_alive(store_url: str) -> None:
 
 def test_files_are_compressed_tagged_and_held_to_the_policy(base: str) -> None:
     first = httpx.get(f"{base}/console/plotly.min.js", timeout=20)
-    assert (first.headers["content-encoding"], first.status_code) == ("gzip", 200)
+    told = [first.headers[name] for name in ("content-encoding", "cache-control", "vary")]
+    assert (told, first.status_code) == (["gzip", "no-cache", "Accept-Encoding"], 200)
     again = httpx.get(f"{base}/console/plotly.min.js", headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     policy = httpx.get(f"{base}/").headers["content-security-policy"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import stat
 from pathlib import Path
@@ -96,6 +97,17 @@ def test_what_is_not_the_whole_key_opens_nothing(file: KeysFile, cut: slice) -> 
     assert ring.key(token) == key
     assert ring.key(token[cut]) is None
     assert ring.key(f"la_{key.id}_{token}") is None
+
+
+def test_a_wrong_secret_takes_as_long_as_the_right_one(file: KeysFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time cannot be told from the noise in a test: what is held is which comparison is made, and of hashes alone."""
+    (key, token), compared = made(file), list[tuple[str, str]]()
+    alike = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", lambda one, other: compared.append((one, other)) or alike(one, other))
+    wrong = token[:-1] + ("a" if token[-1] != "a" else "b")
+    assert [key.opens(token), key.opens(wrong)] == [True, False]
+    assert [pair[0] for pair in compared] == [key.digest, key.digest]
+    assert all(len(other) == len(key.digest) and other != token for _, other in compared)
 
 
 def test_a_key_opens_until_it_expires_or_is_revoked(file: KeysFile) -> None:

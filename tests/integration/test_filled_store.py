@@ -1,0 +1,107 @@
+"""A store with something of everything: what is talked about, why somebody may leave, and whom to call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from filled_store import RISING, fill
+from in_process import asked
+from store_server import StoreServer
+from test_api import NOW, record
+from test_members import risk_of
+from typer.testing import CliRunner
+
+from jobs.cli import app as console
+from lambda_arch.clock import HOUR, rfc3339
+from lambda_arch.commits import Commit
+from lambda_arch.config import Config, load_config
+from lambda_arch.models import Models
+from lambda_arch.records import Prediction, encode
+from lambda_arch.store import Store
+from lambda_arch.talked_about import note_trending
+from lambda_arch.tiles import Account, Profile, Tile
+from serving.app import create_app
+
+pytestmark = pytest.mark.servers
+
+
+def talked(title: str, direction: str, score: float, hours: int) -> Prediction:
+    """A title that is talked about out of the usual, with its newest post so many hours ago."""
+    pace = {"direction": direction, "posts": 40, "usual": 10.5, "score": score}
+    changes = {"value": RISING.value | {"pace": pace}, "as_of": rfc3339(NOW - hours * HOUR)}
+    return record("sentiment", f"t:{title}", "speed", **changes)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory, small_models: Models) -> Iterator[Config]:
+    """Titles b, c and d rise, e falls, and customer 42 has an account."""
+    server = StoreServer(tmp_path_factory.mktemp("filled"))
+    server.start()
+    store = Store(server.url, 1)
+    fill(store, small_models)
+    said = [talked("c", "rising", 9.5, 2), talked("d", "rising", 4.5, 30), talked("e", "falling", -5.5, 3)]
+    store.commit([Commit(one.entity, 0, 0, b"", [one]) for one in said])
+    note_trending(store, said)
+    account = Account(NOW - 9 * HOUR, 1, {"tenure": "3"})
+    profile = Profile(Tile({"account": 1}, first=account.time, last=account.time, account=account))
+    churn = encode(record("churn", "u:42", "batch", value=risk_of(0.55)))
+    store.publish(2, [("u:42", {"churn": churn, "profile": msgspec.msgpack.encode(profile)})])
+    store.redis.close()
+    yield load_config({"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event"})
+    server.stop()
+
+
+def told(config: Config, path: str) -> Any:
+    [reply] = asked(create_app(config), [path])
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def printed(config: Config, *arguments: str) -> str:
+    environment = {"LAMBDA_ARCH__STORE__URL": config.store.url, "LAMBDA_ARCH__CLOCK": "event", "COLUMNS": "160"}
+    result = CliRunner().invoke(console, list(arguments), env=environment, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.mark.parametrize(
+    ("parameters", "titles"),
+    [
+        pytest.param("", ["c", "b", "e"], id="the furthest from their usual first, those that fall after them"),
+        pytest.param("?n=1", ["c", "e"], id="so many of each direction"),
+        pytest.param("?hours=48", ["c", "b", "d", "e"], id="also those without a post for a day"),
+        pytest.param("?hours=1.5", ["b"], id="those with a post of late alone"),
+        pytest.param("?direction=rising", ["c", "b"], id="those that rise"),
+        pytest.param("?direction=falling&hours=48", ["e"], id="those that fall"),
+    ],
+)
+def test_what_is_talked_about_out_of_the_usual(config: Config, parameters: str, titles: list[str]) -> None:
+    assert [one["title_id"] for one in told(config, f"/v1/trending{parameters}")["titles"]] == titles
+
+
+def test_the_command_line_tells_the_same_of_what_is_talked_about(config: Config) -> None:
+    assert json.loads(printed(config, "trending", "--json")) == told(config, "/v1/trending")
+    few = json.loads(printed(config, "trending", "-n", "1", "--hours", "48", "--json"))
+    assert few["titles"] == told(config, "/v1/trending?n=1&hours=48")["titles"]
+    table = printed(config, "trending")
+    for text in ("c The C rising", "+9.5", "falling"):
+        assert text in " ".join(table.split())
+
+
+def test_what_makes_somebody_leave_is_told_with_its_sign_and_adds_up(config: Config) -> None:
+    churn = told(config, "/v1/users/42/explain")["made_of"]["churn"]
+    [tenure] = churn["reasons"]
+    assert (tenure["feature"], tenure["contribution"]) == ("number:tenure", pytest.approx(-0.3))
+    assert churn["log_odds"] == pytest.approx(churn["intercept"] + tenure["contribution"]) == pytest.approx(0.2)
+    assert "number:tenure" in printed(config, "explain", "user", "42")
+
+
+@pytest.mark.parametrize("cutoff", [0.95, 0.9, 0.5])
+def test_a_cutoff_of_the_command_line_is_that_of_the_api(config: Config, cutoff: float) -> None:
+    found = json.loads(printed(config, "at-risk", "-n", "200", "--cutoff", str(cutoff), "--json"))
+    assert found == told(config, f"/v1/churn/at-risk?n=200&cutoff={cutoff}")["items"]
+    assert len(found) == (100 if cutoff <= 0.9 else 0)
