@@ -8,8 +8,9 @@ from dataclasses import fields
 from pyspark.sql import DataFrame
 
 from lambda_arch.config import Config
-from lambda_arch.lake import BRONZE, EVENTS, POSTS, QUARANTINE, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.silver import Counts, settle_topics
+from lambda_arch.tables import BRONZE, EVENTS, POSTS, QUARANTINE
 
 
 def conform_bronze(lake: Lake, config: Config) -> Counts:

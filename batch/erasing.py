@@ -17,9 +17,10 @@ from pyspark.sql import functions as F
 from lambda_arch.clock import MINUTE, parse_rfc3339
 from lambda_arch.config import Config
 from lambda_arch.erasures import Erasure, latest
-from lambda_arch.lake import BRONZE, ERASURES, EVENTS, GENERATIONS, PREDICTIONS, QUARANTINE, Lake, Table
+from lambda_arch.lake import Lake
 from lambda_arch.rules import moment
 from lambda_arch.schemas import ERASURE
+from lambda_arch.tables import BRONZE, ERASURES, EVENTS, GENERATIONS, PREDICTIONS, QUARANTINE, Table
 
 TOUCHED = (BRONZE, QUARANTINE, EVENTS, PREDICTIONS)
 

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch.known import Known
-from lambda_arch.lake import EVENTS, LABELS, POSTS, TITLES
+from lambda_arch.tables import EVENTS, LABELS, POSTS, TITLES
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 
 from lambda_arch.clock import rfc3339
 from lambda_arch.features import profiles
-from lambda_arch.lake import EVENTS, LABELS, POSTS, TITLES, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.schemas import Transform
+from lambda_arch.tables import EVENTS, LABELS, POSTS, TITLES
 from lambda_arch.tiles import MILLION
 
 

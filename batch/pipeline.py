@@ -42,7 +42,7 @@ from lambda_arch.fidelity import FidelityTable
 from lambda_arch.forgetting import noted
 from lambda_arch.generations import forget_silent, generation_number, retire
 from lambda_arch.keys import Generations
-from lambda_arch.lake import BACKTESTS, GENERATIONS, PREDICTIONS, TABLES, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.lease import Lease, night_lease
 from lambda_arch.model_bytes import encode_models
 from lambda_arch.models import Models
@@ -51,6 +51,7 @@ from lambda_arch.predictions import Scoring
 from lambda_arch.recipes import Gate
 from lambda_arch.records import UseCase
 from lambda_arch.store import Store
+from lambda_arch.tables import BACKTESTS, GENERATIONS, PREDICTIONS, TABLES
 from lambda_arch.talked_about import note_trending
 
 Progress = Callable[[str], None]

@@ -15,10 +15,11 @@ from batch.stored import NoGenerationError, Stored, newest, stored
 from lambda_arch.clock import wall_now
 from lambda_arch.config import Config
 from lambda_arch.forgetting import note, noted
-from lambda_arch.lake import PREDICTIONS, TABLES, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.lease import night_lease
 from lambda_arch.schemas import Transform
 from lambda_arch.store import Store
+from lambda_arch.tables import PREDICTIONS, TABLES
 from lambda_arch.talked_about import note_trending
 
 

@@ -11,10 +11,11 @@ from pyspark.sql import functions as F
 
 from lambda_arch.clock import parse_rfc3339, rfc3339
 from lambda_arch.fidelity import FidelityTable, decode_fidelity
-from lambda_arch.lake import GENERATIONS, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.model_bytes import decode_models
 from lambda_arch.models import Models
 from lambda_arch.records import UnknownSchemaError, UseCase
+from lambda_arch.tables import GENERATIONS
 
 
 class NoGenerationError(ValueError):

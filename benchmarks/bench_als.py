@@ -25,10 +25,10 @@ from batch.recommenders.als import train_recommend
 from benchmarks.ground import Ground
 from benchmarks.rows import Row, at_least, reported
 from benchmarks.timing import in_turns, ratios
-from lambda_arch.lake import EVENTS
-from lambda_arch.models import Array, RecommendModel
 from lambda_arch.recipes import Recommend
+from lambda_arch.recommend_model import Array, RecommendModel
 from lambda_arch.scoring import top_titles_many
+from lambda_arch.tables import EVENTS
 from lambda_arch.tiles import MILLION, Seen
 
 RANKS, ITERATIONS = (16, 32, 64), (1, 2, 3, 5)

@@ -20,7 +20,8 @@ from benchmarks.ground import Ground
 from benchmarks.rows import Row, at_least, reported
 from benchmarks.service import HORIZON, RANK, TITLES, USERS, publish
 from lambda_arch.config import Config
-from lambda_arch.models import Models, RecommendModel
+from lambda_arch.models import Models
+from lambda_arch.recommend_model import RecommendModel
 from lambda_arch.store import Store
 from lambda_arch.tiles import MILLION, Event, Profile
 from streaming.apply import Applier, decode_gated, in_pieces

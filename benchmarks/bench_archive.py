@@ -21,8 +21,9 @@ from benchmarks.rows import Row, at_least, reported
 from deploy import servers
 from deploy.ports import on_free_ports
 from lambda_arch.config import Config
-from lambda_arch.lake import BRONZE, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.schemas import COORDINATES
+from lambda_arch.tables import BRONZE
 from streaming.archive import archive
 from streaming.source import raw_records
 

@@ -23,8 +23,8 @@ from benchmarks.rows import Row, at_least, at_most, reported
 from benchmarks.timing import in_turns, ratios
 from generate.pipeline import generate
 from generate.plan import START, Plan
-from lambda_arch.models import FoldIn, RecommendModel
 from lambda_arch.ranking import best_rows
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.schemas import ArrowFunction
 
 EVENTS, USERS, TITLES, DAYS, SEED = 6_000_000, 110_000, 20_000, 90, 1

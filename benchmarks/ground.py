@@ -16,8 +16,9 @@ from demo.datasets import Datasets, prepare
 from demo.wheels import Sources, load_sources
 from lambda_arch.clock import wall_now
 from lambda_arch.config import Config
-from lambda_arch.lake import BRONZE, TABLES, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.session import spark_session
+from lambda_arch.tables import BRONZE, TABLES
 
 DRIVER_MEMORY = "4g"
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lambda_arch.models import RecommendModel
 from lambda_arch.new_titles import VIEWERS
 from lambda_arch.newcomers import newcomer_vectors
 from lambda_arch.ranking import fold_in_many
+from lambda_arch.recommend_model import RecommendModel
 from lambda_arch.search import Floats
 from lambda_arch.tiles import Seen
 

@@ -18,7 +18,7 @@ from benchmarks.rivals import Floats
 from benchmarks.rows import Row, above, reported
 from benchmarks.viewers import histories, in_order, last_fifth, profiles_of
 from demo.films import catalogue
-from lambda_arch.models import RecommendModel
+from lambda_arch.recommend_model import RecommendModel
 from lambda_arch.schemas import TITLE
 from lambda_arch.tiles import Seen
 

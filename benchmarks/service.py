@@ -16,7 +16,8 @@ from deploy.ports import on_free_ports
 from lambda_arch.clock import DAY
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable
-from lambda_arch.models import ChurnModel, FoldIn, Models, RecommendModel, SegmentModel, Title
+from lambda_arch.models import ChurnModel, Models, SegmentModel, Title
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.store import Store
 from lambda_arch.tiles import MILLION, Account, Profile, Seen, Tile, merge_tiles, profile_of
 

@@ -23,9 +23,10 @@ from demo.quality import (
     watched_next,
 )
 from lambda_arch.config import Config
-from lambda_arch.models import Models, RecommendModel, SentimentModel
+from lambda_arch.models import Models, SentimentModel
 from lambda_arch.posts import POSITIVE
 from lambda_arch.reads import AsyncStore
+from lambda_arch.recommend_model import RecommendModel
 from lambda_arch.records import UseCase
 from lambda_arch.scoring import feeling
 from lambda_arch.store import Store

@@ -14,8 +14,9 @@ from batch.recommenders.als import train_recommend
 from demo.quality import standard_error
 from lambda_arch.config import Config
 from lambda_arch.features import profile_of_row, profiles
-from lambda_arch.lake import EVENTS, TITLES, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.scoring import top_titles
+from lambda_arch.tables import EVENTS, TITLES
 
 PARTS = 5
 CUT = 10

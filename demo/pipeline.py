@@ -26,13 +26,14 @@ from demo.traffic import PATIENCE_SECONDS, Traffic, UnaccountedError
 from deploy import servers
 from lambda_arch.clock import parse_rfc3339, wall_now
 from lambda_arch.config import Config, ConfigError
-from lambda_arch.lake import BRONZE, QUARANTINE, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.models import Models
 from lambda_arch.recipes import Bar
 from lambda_arch.records import USE_CASES
 from lambda_arch.session import spark_session
 from lambda_arch.states import Counts
 from lambda_arch.store import Store
+from lambda_arch.tables import BRONZE, QUARANTINE
 from serving.replies import EntityReply
 
 JOBS = ("archive", "gate", "scorer", "api")

@@ -49,8 +49,9 @@ def generations_in_lake(config: Config) -> dict[int, int]:
 
 def _generations(config: Config) -> dict[int, int]:
     from batch.pipeline import published
-    from lambda_arch.lake import GENERATIONS, Lake
+    from lambda_arch.lake import Lake
     from lambda_arch.session import spark_session
+    from lambda_arch.tables import GENERATIONS
 
     spark = spark_session(config, "backfill", config.spark.master, config.spark.driver_memory)
     lake = Lake(spark, config.paths.lake, "backfill")

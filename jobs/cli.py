@@ -159,10 +159,10 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from deploy.servers import ServerError
     from deploy.topics import BrokerError
     from lambda_arch.generations import RollbackError
-    from lambda_arch.lake import LakeError
     from lambda_arch.lease import NightRunsError
     from lambda_arch.records import UnknownSchemaError
     from lambda_arch.store import StoreError
+    from lambda_arch.tables import LakeError
     from lambda_arch.topic_reader import TopicError
     from serving.access.keys import KeysError
     from serving.people import IncompleteError

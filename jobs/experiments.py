@@ -81,7 +81,7 @@ def _followed(config: Config, hours: float) -> tuple[Sequence[Any], Any]:
     """Every logged answer about a user that was sent, and what followed."""
     from batch.measures.experiment_report import Served
     from batch.measures.outcomes import Exposure, outcomes
-    from lambda_arch.lake import EVENTS
+    from lambda_arch.tables import EVENTS
 
     existing_topics(config)
     entries = [found.entry for found in logged(config.kafka) if found.entry]

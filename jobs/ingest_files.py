@@ -87,7 +87,7 @@ def _short(file: str) -> str:
 def main() -> None:
     """Run as a job of its own: a user's mistake ends in one line."""
     from batch.ingestion.mapping import IngestError
-    from lambda_arch.lake import LakeError
+    from lambda_arch.tables import LakeError
 
     try:
         typer.run(ingest_files)

@@ -32,7 +32,7 @@ app = typer.Typer(help="Rejected records: list, show, fix, and send again.", no_
 @app.command("list")
 def list_rejects(reason: Reason = None, topic: Topic = None, since: Since = None, as_json: AsJson = False) -> None:
     """Count the rejected records by reason and topic: how many wait, are fixed, were replayed; first and last seen."""
-    from lambda_arch.lake import QUARANTINE
+    from lambda_arch.tables import QUARANTINE
     from streaming.rejects import listed
 
     chosen = _selection(reason, topic, since)
@@ -52,7 +52,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show records: bytes as text, reason, where they are from, what was tried and what became of them."""
-    from lambda_arch.lake import QUARANTINE
+    from lambda_arch.tables import QUARANTINE
     from streaming.rejects import QuarantineError, shown
 
     chosen = _selection(reason, topic, since, coordinates)
@@ -76,7 +76,7 @@ def fix(
     as_json: AsJson = False,
 ) -> None:
     """Fix records for the next replay: those that pass the rules then are kept so, others get their new reason."""
-    from lambda_arch.lake import QUARANTINE
+    from lambda_arch.tables import QUARANTINE
     from streaming.resending import mend, preview
 
     request, config = _request(changes, reason, topic, since, of_files), load_config()
@@ -105,7 +105,7 @@ def replay(
 ) -> None:
     """Send records that pass the rules, fixed or as they are, to their topic once more; none can enter twice."""
     from deploy.topics import existing_topics
-    from lambda_arch.lake import QUARANTINE
+    from lambda_arch.tables import QUARANTINE
     from streaming.resending import replay as send
 
     request, config = _request(changes or [], reason, topic, since, of_files), load_config()

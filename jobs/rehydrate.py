@@ -24,7 +24,7 @@ def rehydrate(
 ) -> None:
     """Fill an empty store from the lake; gate and scorers must not run, and the archive must have caught up."""
     from batch.republish import republish
-    from lambda_arch.lake import BRONZE
+    from lambda_arch.tables import BRONZE
     from streaming.replay import replay
 
     config = load_config()

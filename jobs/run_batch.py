@@ -17,10 +17,11 @@ from jobs.erase import gathered_if_up
 from jobs.nights import REFUSED_CODE, last_midnight, now
 from lambda_arch.clock import DAY, parse_rfc3339
 from lambda_arch.config import ConfigError, load_config
-from lambda_arch.lake import Lake, LakeError
+from lambda_arch.lake import Lake
 from lambda_arch.lease import NightRunsError
 from lambda_arch.session import spark_session
 from lambda_arch.store import Store, StoreError, store_faults
+from lambda_arch.tables import LakeError
 
 
 def main() -> None:

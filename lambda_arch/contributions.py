@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from lambda_arch.models import ChurnModel, FeatureUse, RecommendModel, SentimentModel
+from lambda_arch.models import ChurnModel, FeatureUse, SentimentModel
 from lambda_arch.ranking import known_titles
+from lambda_arch.recommend_model import RecommendModel
 from lambda_arch.search import Floats
 from lambda_arch.text import hashed, tokens
 from lambda_arch.tiles import MILLION, Profile, Seen

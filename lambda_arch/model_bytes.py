@@ -8,7 +8,8 @@ from typing import Any, get_type_hints
 import msgspec
 import numpy as np
 
-from lambda_arch.models import SCHEMA, Array, Models, Title
+from lambda_arch.models import SCHEMA, Models, Title
+from lambda_arch.recommend_model import Array
 from lambda_arch.records import UnknownSchemaError
 
 PIECE = 500  # titles

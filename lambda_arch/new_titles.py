@@ -13,7 +13,7 @@ from typing import Any
 from lambda_arch.commits import Commit
 from lambda_arch.generations import lapsed
 from lambda_arch.keys import NEW_TITLES_KEY, viewers_key
-from lambda_arch.models import RecommendModel
+from lambda_arch.recommend_model import RecommendModel
 from lambda_arch.store import Store
 from lambda_arch.tiles import Event, Profile, Seen, Tile
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_arch.models import RecommendModel
+from lambda_arch.recommend_model import RecommendModel
 from lambda_arch.search import Floats, Rows, Search
 from lambda_arch.tiles import MILLION, Seen
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_arch.models import ChurnModel, RecommendModel, SegmentModel, SentimentModel
+from lambda_arch.models import ChurnModel, SegmentModel, SentimentModel
 from lambda_arch.posts import POSITIVE, PostTile, unit_post_tile
 from lambda_arch.ranking import best_rows, fold_in_many
+from lambda_arch.recommend_model import RecommendModel
 from lambda_arch.text import tokens
 from lambda_arch.tiles import Profile, Seen
 

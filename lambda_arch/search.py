@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_arch.models import RecommendModel
+from lambda_arch.recommend_model import RecommendModel
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_arch.models import RecommendModel
 from lambda_arch.ranking import Best, best_rows
+from lambda_arch.recommend_model import RecommendModel
 from lambda_arch.search import Floats, Rows
 
 Flags = NDArray[np.bool_]

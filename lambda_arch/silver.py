@@ -13,9 +13,10 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from lambda_arch.config import Config, Events
-from lambda_arch.lake import EVENTS, POSTS, QUARANTINE, Lake, Table
+from lambda_arch.lake import Lake
 from lambda_arch.rules import checked_events, checked_posts
 from lambda_arch.schemas import COORDINATES, MARKS, RAW, Transform, conform, with_nulls
+from lambda_arch.tables import EVENTS, POSTS, QUARANTINE, Table
 
 Kind = Literal["events", "posts"]
 SILVER: dict[Kind, tuple[Table, str]] = {"events": (EVENTS, "event_id"), "posts": (POSTS, "post_id")}

@@ -9,11 +9,12 @@ from functools import cached_property
 import msgspec
 import numpy as np
 
-from lambda_arch.models import Models, RecommendModel, Title
+from lambda_arch.models import Models, Title
 from lambda_arch.new_title_reads import Doing, NewTitleReads, Sighting
 from lambda_arch.newcomers import newcomer_vectors
 from lambda_arch.profiles import decode_profile, merged_profile
 from lambda_arch.ranking import fold_in_many
+from lambda_arch.recommend_model import RecommendModel
 from lambda_arch.records import UnknownSchemaError
 from lambda_arch.search import Floats
 from lambda_arch.states import decode_state

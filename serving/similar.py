@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from lambda_arch.models import RecommendModel
+from lambda_arch.recommend_model import RecommendModel
 from lambda_arch.search import Floats
 from lambda_arch.shortlist import Flags
 from serving.fallback import popular_chain

@@ -14,9 +14,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
 from lambda_arch.config import Archive, Config
-from lambda_arch.lake import BRONZE, EVENTS, POSTS, QUARANTINE, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.schemas import COORDINATES
 from lambda_arch.silver import settle_topics
+from lambda_arch.tables import BRONZE, EVENTS, POSTS, QUARANTINE
 from streaming.gate import as_rejects
 from streaming.source import raw_records, rejected_records
 

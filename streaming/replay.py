@@ -19,12 +19,13 @@ from pyspark.sql import functions as F
 
 from lambda_arch.clock import MINUTE, rfc3339
 from lambda_arch.config import Config
-from lambda_arch.lake import BRONZE, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.posts import PostProfile
 from lambda_arch.records import TITLE_USE_CASES, UnknownSchemaError, UseCase
 from lambda_arch.schemas import COORDINATES, ArrowFunction, Transform
 from lambda_arch.states import decode_state
 from lambda_arch.store import STORE_ERRORS, Store, StoreError
+from lambda_arch.tables import BRONZE
 from lambda_arch.tiles import Tile
 from streaming.apply import Applier
 from streaming.gate import gated_events, gated_posts

@@ -15,8 +15,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lambda_arch.config import Config
-from lambda_arch.lake import QUARANTINE, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.schemas import COORDINATES
+from lambda_arch.tables import QUARANTINE
 from streaming.fixes import Fix, Kind, attempted, judged, told
 from streaming.produce import ProduceError, Record, produce
 from streaming.rejects import QuarantineError, Selection, as_text, kind, place

@@ -17,12 +17,13 @@ from batch.publish import prediction_rows, write_store
 from lambda_arch.clock import rfc3339
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable
-from lambda_arch.lake import GENERATIONS, PREDICTIONS, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.model_bytes import encode_models
 from lambda_arch.models import Models
 from lambda_arch.profile_rows import profiles_of
 from lambda_arch.schemas import RAW
 from lambda_arch.store import Store
+from lambda_arch.tables import GENERATIONS, PREDICTIONS
 from lambda_arch.tiles import Profile
 from streaming.apply import Applier
 from streaming.gate import gated_events, gated_posts

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from pyspark.sql import functions as F
 
 from lambda_arch.clock import DAY, HOUR, parse_rfc3339, rfc3339
-from lambda_arch.lake import BRONZE, LABELS, TITLES, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.schemas import LABEL, RAW, TITLE
+from lambda_arch.tables import BRONZE, LABELS, TITLES
 
 HORIZON = parse_rfc3339("2016-03-01T00:00:00Z")
 LATER = HORIZON + 3 * DAY

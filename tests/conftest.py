@@ -15,7 +15,8 @@ from store_server import StoreServer
 from lambda_arch.clock import parse_rfc3339
 from lambda_arch.config import Config, load_config
 from lambda_arch.lake import Lake
-from lambda_arch.models import ChurnModel, FoldIn, Models, RecommendModel, SegmentModel, SentimentModel, Title
+from lambda_arch.models import ChurnModel, Models, SegmentModel, SentimentModel, Title
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.session import spark_session
 
 # A machine that is busy with other work must not fail a property.

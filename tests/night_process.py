@@ -23,8 +23,9 @@ from pyspark.sql import SparkSession
 
 from lambda_arch.clock import rfc3339
 from lambda_arch.config import Config, load_config
-from lambda_arch.lake import TABLES, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.store import Store
+from lambda_arch.tables import TABLES
 
 NIGHT_SECONDS = 600.0
 # One candidate each, one partition: what these nights are about is not what they choose.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lambda_arch.models import RecommendModel
+from lambda_arch.recommend_model import RecommendModel
 
 
 def normal_equations(als: RecommendModel, strengths: Mapping[int, float]) -> np.ndarray:

@@ -22,10 +22,10 @@ from deploy.ports import on_free_ports
 from lambda_arch.clock import DAY, rfc3339
 from lambda_arch.config import Config, load_config
 from lambda_arch.fidelity import FidelityTable
-from lambda_arch.lake import BRONZE
 from lambda_arch.models import Models
 from lambda_arch.posts import Post
 from lambda_arch.store import Store
+from lambda_arch.tables import BRONZE
 from lambda_arch.tiles import Event
 from streaming.apply import Applier
 from streaming.produce import Record

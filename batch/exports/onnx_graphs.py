@@ -13,7 +13,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from lambda_arch.models import ChurnModel, RecommendModel, SegmentModel, SentimentModel
+from lambda_arch.models import ChurnModel, SegmentModel, SentimentModel
+from lambda_arch.recommend_model import RecommendModel
 
 HEAD = '<ir_version: 10, opset_import: ["" : 21, "ai.onnx.ml" : 4], producer_name: "lambda-arch">'
 # Conjugate gradients end in rank steps but for rounding, which a few more take away.

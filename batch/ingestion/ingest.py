@@ -15,10 +15,11 @@ from batch.ingestion.numbering import numbered, numbering
 from batch.ingestion.readers import BROKEN, PLACE, read
 from batch.ingestion.report import IngestReport, reported
 from lambda_arch.config import Events
-from lambda_arch.lake import LABELS, QUARANTINE, TITLES, Lake, Table
+from lambda_arch.lake import Lake
 from lambda_arch.posts import FEELINGS
 from lambda_arch.schemas import COORDINATES, MARKS, SchemaError, Transform, conform
 from lambda_arch.silver import SILVER, checked_records, first_by, quarantine
+from lambda_arch.tables import LABELS, QUARANTINE, TITLES, Table
 
 Progress = Callable[[str], None]
 

@@ -18,8 +18,9 @@ from batch.measures.answers import CUT, minus_log_loss, ndcg, recall
 from batch.recommenders.baselines import RecommendBaselines
 from lambda_arch.blending import WEIGHTS, between, blended_lists
 from lambda_arch.fidelity import bucket
-from lambda_arch.models import ChurnModel, Models, RecommendModel
+from lambda_arch.models import ChurnModel, Models
 from lambda_arch.posts import FEELINGS, PostTile, merge_post_tiles
+from lambda_arch.recommend_model import RecommendModel
 from lambda_arch.schemas import ArrowFunction
 from lambda_arch.scoring import churn_probability, feeling, nearest_segment, post_tile, silhouette, top_titles_many
 from lambda_arch.tiles import Profile

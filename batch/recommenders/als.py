@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
 from lambda_arch.clock import DAY
-from lambda_arch.models import FoldIn, RecommendModel
 from lambda_arch.recipes import Recommend
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.tiles import MILLION
 
 HALF_LIFE_DAYS = 180  # of a title's popularity

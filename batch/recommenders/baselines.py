@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from batch.recommenders.als import HALF_LIFE_DAYS
 from batch.recommenders.neighbours import co_viewed
 from lambda_arch.clock import DAY
-from lambda_arch.models import FoldIn
+from lambda_arch.recommend_model import FoldIn
 from lambda_arch.tiles import Seen
 
 PERIODS = 64

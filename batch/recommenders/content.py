@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, Row
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from lambda_arch.models import RecommendModel
+from lambda_arch.recommend_model import RecommendModel
 
 RIDGE = 10.0
 LEAST_TITLES = 2  # a term of a single title tells nothing of another

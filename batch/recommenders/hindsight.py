@@ -17,8 +17,8 @@ from batch.measures.answers import CUT, ndcg, recall
 from batch.recommenders.als import train_recommend
 from batch.recommenders.baselines import recommend_baselines
 from batch.selection import Selection, Trial, side_by_side
-from lambda_arch.models import FoldIn, RecommendModel
 from lambda_arch.recipes import Recommend
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.schemas import Transform
 from lambda_arch.scoring import top_titles_many
 from lambda_arch.tiles import Seen

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lambda_arch.models import RecommendModel
+from lambda_arch.recommend_model import RecommendModel
 
 KEPT = 20  # neighbours of a title in a model: some are left of them for a viewer who saw others
 VIEWERS = 50_000  # whom the neighbours are learnt from at the most: they cost the square of a history's length

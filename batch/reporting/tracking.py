@@ -15,7 +15,8 @@ from batch.stored import Stored, digests, stored
 from lambda_arch.fidelity import BUCKETS, STARTS
 from lambda_arch.keys import Generations
 from lambda_arch.lake import Lake
-from lambda_arch.models import Models, RecommendModel, SentimentModel
+from lambda_arch.models import Models, SentimentModel
+from lambda_arch.recommend_model import RecommendModel
 from lambda_arch.records import USE_CASES, UnknownSchemaError, UseCase
 from lambda_arch.registry import Entry, Page, Registry
 

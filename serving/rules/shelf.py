@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lambda_arch.models import Array, Models
+from lambda_arch.models import Models
+from lambda_arch.recommend_model import Array
 from lambda_arch.search import Floats, Rows
 from lambda_arch.shortlist import Flags
 from serving.rules.book import Book, Placement, Ratings, Selector

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from lambda_arch.clock import DAY, HOUR, rfc3339
 from lambda_arch.keys import Generations
-from lambda_arch.lake import GENERATIONS
+from lambda_arch.tables import GENERATIONS
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark, pytest.mark.e2e]
 DATABASE = 12

@@ -35,10 +35,11 @@ from store_content import content, counts
 from deploy import servers
 from deploy.states import Status
 from lambda_arch.config import Config
-from lambda_arch.lake import BRONZE, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.models import Models
 from lambda_arch.schemas import COORDINATES
 from lambda_arch.store import Store
+from lambda_arch.tables import BRONZE
 from streaming.produce import ProduceReport, Record, produce
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark, pytest.mark.e2e]

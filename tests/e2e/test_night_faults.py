@@ -20,9 +20,10 @@ from batch.judgement.gate import NEEDED
 from jobs.nights import REFUSED_CODE
 from lambda_arch.clock import DAY
 from lambda_arch.keys import Generations
-from lambda_arch.lake import GENERATIONS, TITLES, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.model_bytes import decode_models, encode_models
 from lambda_arch.store import Store
+from lambda_arch.tables import GENERATIONS, TITLES
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark, pytest.mark.e2e]
 DATABASE, ROOM = 11, 250_000

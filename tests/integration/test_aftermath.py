@@ -22,11 +22,12 @@ from lambda_arch.clock import DAY, rfc3339
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.keys import Generations
-from lambda_arch.lake import GENERATIONS, TITLES, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.model_bytes import encode_models
 from lambda_arch.models import CurvePoint, Models
 from lambda_arch.records import USE_CASES
 from lambda_arch.schemas import TITLE
+from lambda_arch.tables import GENERATIONS, TITLES
 
 pytestmark = [
     pytest.mark.spark,

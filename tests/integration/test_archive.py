@@ -22,9 +22,10 @@ from deploy import servers
 from generate.pipeline import generated_lines
 from generate.plan import Plan
 from lambda_arch.config import Config
-from lambda_arch.lake import BRONZE, EVENTS, POSTS, QUARANTINE, Lake, Table
+from lambda_arch.lake import Lake
 from lambda_arch.schemas import COORDINATES
 from lambda_arch.silver import Counts
+from lambda_arch.tables import BRONZE, EVENTS, POSTS, QUARANTINE, Table
 from streaming.mixing import Shares, Tally, mixed
 from streaming.produce import Record, produce, record_of
 

@@ -23,9 +23,11 @@ from lambda_arch.clock import DAY, micros
 from lambda_arch.config import Config, load_config
 from lambda_arch.features import profiles
 from lambda_arch.fidelity import BUCKETS, FidelityTable, Measure
-from lambda_arch.lake import BACKTESTS, Lake
-from lambda_arch.models import FoldIn, Models, RecommendModel, SegmentModel
+from lambda_arch.lake import Lake
+from lambda_arch.models import Models, SegmentModel
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.schemas import EVENT, LABEL, POST, TITLE
+from lambda_arch.tables import BACKTESTS
 
 pytestmark = pytest.mark.spark
 TITLES = [f"t{number:03}" for number in range(200)]

@@ -28,11 +28,12 @@ from lambda_arch.commits import Commit
 from lambda_arch.config import Config, load_config
 from lambda_arch.experiments import Arm, Experiment
 from lambda_arch.fidelity import FidelityTable, Measure
-from lambda_arch.lake import EVENTS, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.models import Models
 from lambda_arch.records import Prediction, UseCase, encode
 from lambda_arch.schemas import EVENT
 from lambda_arch.store import Store
+from lambda_arch.tables import EVENTS
 from lambda_arch.topic_reader import TopicError
 from serving.app import create_app
 from serving.decision_log import sampled

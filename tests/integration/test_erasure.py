@@ -33,11 +33,12 @@ from lambda_arch.erasures import person_of
 from lambda_arch.forgetting import noted
 from lambda_arch.generations import forget_silent
 from lambda_arch.keys import CLOCK_KEY, ERASURES_KEY, exposures_key, speed_key
-from lambda_arch.lake import BRONZE, EVENTS, PREDICTIONS, TABLES, Lake, Table
+from lambda_arch.lake import Lake
 from lambda_arch.models import Models
 from lambda_arch.new_titles import forget_stateless
 from lambda_arch.schemas import RAW
 from lambda_arch.store import Store
+from lambda_arch.tables import BRONZE, EVENTS, PREDICTIONS, TABLES, Table
 from lambda_arch.topic_reader import whole
 from streaming.apply import Applier
 from streaming.replay import replay

@@ -17,7 +17,8 @@ from pandas import DataFrame
 
 from batch.exports.export import ExportError, exported
 from lambda_arch.clock import parse_rfc3339
-from lambda_arch.models import ChurnModel, FoldIn, Models, RecommendModel, SegmentModel, SentimentModel
+from lambda_arch.models import ChurnModel, Models, SegmentModel, SentimentModel
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.scoring import churn_probability, feeling_probabilities, fold_in, nearest_segment, top_titles_many
 from lambda_arch.text import tokens
 from lambda_arch.tiles import MILLION, Account, Profile, Seen, Tile

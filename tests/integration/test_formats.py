@@ -21,8 +21,9 @@ from batch.ingestion.mapping import Format, IngestError, Mapping
 from batch.ingestion.report import IngestReport
 from lambda_arch.clock import parse_rfc3339
 from lambda_arch.config import Config
-from lambda_arch.lake import EVENTS, QUARANTINE, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.silver import Counts
+from lambda_arch.tables import EVENTS, QUARANTINE
 
 pytestmark = pytest.mark.spark
 

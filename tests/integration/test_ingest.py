@@ -20,9 +20,10 @@ from batch.ingestion.report import FileCounts, IngestReport
 from jobs.cli import app
 from lambda_arch.clock import parse_rfc3339
 from lambda_arch.config import Config
-from lambda_arch.lake import BRONZE, EVENTS, LABELS, POSTS, QUARANTINE, TITLES, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.schemas import RAW
 from lambda_arch.silver import Counts
+from lambda_arch.tables import BRONZE, EVENTS, LABELS, POSTS, QUARANTINE, TITLES
 
 pytestmark = pytest.mark.spark
 

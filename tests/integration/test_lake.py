@@ -21,7 +21,10 @@ from batch.intake import sources
 from batch.known import known_before
 from batch.pipeline import run_night
 from lambda_arch.config import Config
-from lambda_arch.lake import (
+from lambda_arch.lake import Lake
+from lambda_arch.schemas import LABEL_1
+from lambda_arch.store import Store
+from lambda_arch.tables import (
     BRONZE,
     EVENTS,
     GENERATIONS,
@@ -31,12 +34,9 @@ from lambda_arch.lake import (
     QUARANTINE,
     TABLES,
     TITLES,
-    Lake,
     LakeError,
     Table,
-)  # fmt: skip
-from lambda_arch.schemas import LABEL_1
-from lambda_arch.store import Store
+)
 
 pytestmark = pytest.mark.spark
 

@@ -23,9 +23,10 @@ from lambda_arch.commits import Commit, CommitResult
 from lambda_arch.config import Config, load_config
 from lambda_arch.fidelity import FidelityTable
 from lambda_arch.keys import NEW_TITLES_KEY
-from lambda_arch.models import FoldIn, Models, RecommendModel, Title
+from lambda_arch.models import Models, Title
 from lambda_arch.new_titles import TITLES, note_views
 from lambda_arch.predictions import Scoring, predict_user
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.records import encode
 from lambda_arch.store import Store
 from lambda_arch.tiles import MILLION, Event, Profile, Seen, merge_profiles, profile_of, unit_tile

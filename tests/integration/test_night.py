@@ -39,7 +39,7 @@ from lambda_arch.clock import DAY, rfc3339
 from lambda_arch.config import Config, load_config
 from lambda_arch.fidelity import FidelityTable, Measure, decode_fidelity
 from lambda_arch.keys import Generations
-from lambda_arch.lake import BACKTESTS, EVENTS, GENERATIONS, POSTS, PREDICTIONS, TABLES, Lake, Table
+from lambda_arch.lake import Lake
 from lambda_arch.model_bytes import decode_models, encode_models
 from lambda_arch.models import ChurnModel, Models
 from lambda_arch.posts import PostProfile
@@ -48,6 +48,7 @@ from lambda_arch.records import USE_CASES
 from lambda_arch.schemas import Transform
 from lambda_arch.scoring import feeling
 from lambda_arch.store import Store
+from lambda_arch.tables import BACKTESTS, EVENTS, GENERATIONS, POSTS, PREDICTIONS, TABLES, Table
 from lambda_arch.talked_about import trending
 from lambda_arch.tiles import Profile
 

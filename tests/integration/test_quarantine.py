@@ -16,8 +16,9 @@ from batch.conform import conform_bronze
 from jobs.cli import app
 from lambda_arch.clock import HOUR, parse_rfc3339
 from lambda_arch.config import Config, Rule
-from lambda_arch.lake import BRONZE, QUARANTINE, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.schemas import COORDINATES, RAW
+from lambda_arch.tables import BRONZE, QUARANTINE
 from streaming.gate import as_rejects, gated_events, gated_posts
 from streaming.produce import ProduceError
 from streaming.rejects import QuarantineError, Selection, listed, shown

@@ -16,11 +16,12 @@ from deploy import servers
 from lambda_arch.clock import HOUR, rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.keys import speed_key
-from lambda_arch.lake import BRONZE, EVENTS, QUARANTINE, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.models import Models
 from lambda_arch.schemas import COORDINATES
 from lambda_arch.states import Counts, decode_state
 from lambda_arch.store import Store
+from lambda_arch.tables import BRONZE, EVENTS, QUARANTINE
 from lambda_arch.tiles import MILLION, Tile, merge_tiles
 from streaming.produce import Record, produce
 from streaming.rejects import Selection

@@ -15,8 +15,8 @@ from batch.recommenders.content import with_unseen
 from batch.recommenders.hindsight import Hindsight, earlier_titles, hindsight, select_recommend
 from batch.selection import Selection
 from lambda_arch.clock import DAY
-from lambda_arch.models import RecommendModel
 from lambda_arch.recipes import FoldIn, Recommend
+from lambda_arch.recommend_model import RecommendModel
 from lambda_arch.schemas import PROFILE, TITLE
 from lambda_arch.scoring import top_titles
 from lambda_arch.tiles import MILLION, Seen

@@ -20,8 +20,9 @@ from jobs.cli import app as console
 from lambda_arch.clock import DAY, HOUR, rfc3339
 from lambda_arch.config import Config, ConfigError, load_config
 from lambda_arch.fidelity import FidelityTable, Measure
-from lambda_arch.models import FoldIn, Models, RecommendModel, SegmentModel, SentimentModel, Title
+from lambda_arch.models import Models, SegmentModel, SentimentModel, Title
 from lambda_arch.predictions import Scoring, predict_user
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.records import encode
 from lambda_arch.scoring import top_titles
 from lambda_arch.store import Store

@@ -17,10 +17,11 @@ from batch.stored import NoGenerationError
 from jobs.cli import app
 from lambda_arch.config import Config
 from lambda_arch.keys import speed_key
-from lambda_arch.lake import BRONZE, TABLES, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.models import Models
 from lambda_arch.schemas import RAW
 from lambda_arch.store import Store
+from lambda_arch.tables import BRONZE, TABLES
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark]
 DATABASE = 10

@@ -13,10 +13,11 @@ from store_content import content, counts
 from lambda_arch.clock import DAY, micros
 from lambda_arch.config import Config
 from lambda_arch.keys import speed_key
-from lambda_arch.lake import BRONZE, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.models import Models
 from lambda_arch.schemas import RAW
 from lambda_arch.store import Store, StoreError
+from lambda_arch.tables import BRONZE
 from streaming.replay import ReplayError, replay
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark]

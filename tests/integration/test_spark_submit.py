@@ -21,7 +21,8 @@ from speed_stack import events, posts
 from deploy.bundle import bundle
 from lambda_arch.clock import DAY, parse_rfc3339, rfc3339
 from lambda_arch.config import Config
-from lambda_arch.lake import BRONZE, LABELS, TABLES, TITLES, Lake
+from lambda_arch.lake import Lake
+from lambda_arch.tables import BRONZE, LABELS, TABLES, TITLES
 from streaming.produce import Record
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark]

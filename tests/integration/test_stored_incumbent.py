@@ -9,9 +9,10 @@ from batch.judgement.incumbent import in_service
 from lambda_arch.clock import rfc3339
 from lambda_arch.fidelity import FidelityTable
 from lambda_arch.keys import Generations
-from lambda_arch.lake import GENERATIONS, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.model_bytes import encode_models
 from lambda_arch.models import Models
+from lambda_arch.tables import GENERATIONS
 
 pytestmark = pytest.mark.spark
 

@@ -15,8 +15,8 @@ from normal_equations import normal_equations
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, SparkSession
 
-from lambda_arch.models import FoldIn, RecommendModel
 from lambda_arch.ranking import fold_in_many
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.tiles import MILLION, Seen
 
 USERS, TITLES, LONGEST = 1000, 2100, 2000

@@ -28,13 +28,14 @@ from deploy import servers
 from lambda_arch.clock import DAY, day_of, parse_rfc3339, rfc3339
 from lambda_arch.config import Config
 from lambda_arch.features import profiles
-from lambda_arch.lake import EVENTS, POSTS, TABLES, TITLES, Lake
+from lambda_arch.lake import Lake
 from lambda_arch.models import Models
 from lambda_arch.posts import PostProfile, decode_post_profile, merge_post_profiles
 from lambda_arch.predictions import Scoring, predict_user
 from lambda_arch.schemas import TITLE
 from lambda_arch.states import State, decode_state, since
 from lambda_arch.store import Store
+from lambda_arch.tables import EVENTS, POSTS, TABLES, TITLES
 from lambda_arch.tiles import Tile, merge_profiles, profile_of
 from streaming.produce import Record, produce
 

@@ -27,8 +27,9 @@ from batch.judgement.cases import (
 from batch.judgement.replay import Replay, events_of
 from batch.recommenders.baselines import RecommendBaselines
 from lambda_arch.clock import DAY, HOUR
-from lambda_arch.models import FoldIn, Models, RecommendModel, SegmentModel
+from lambda_arch.models import Models, SegmentModel
 from lambda_arch.posts import FEELINGS
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.schemas import ArrowFunction
 from lambda_arch.scoring import sigmoid
 from lambda_arch.tiles import MILLION

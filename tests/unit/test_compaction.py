@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lambda_arch.config import ConfigError, load_config
-from lambda_arch.lake import Table
+from lambda_arch.tables import Table
 from streaming.archive import FILLED, Compaction
 
 

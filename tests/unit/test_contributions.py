@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_arch.contributions import because, churn_reasons, strongest_words, words_of
-from lambda_arch.models import ChurnModel, FeatureUse, FoldIn, RecommendModel, SentimentModel
+from lambda_arch.models import ChurnModel, FeatureUse, SentimentModel
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.scoring import churn_probability, feeling_probabilities, softmax, top_titles
 from lambda_arch.text import hashed
 from lambda_arch.tiles import MILLION, Account, Profile, Seen, Tile

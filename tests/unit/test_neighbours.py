@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from batch.recommenders.neighbours import _alike, co_viewed
-from lambda_arch.models import FoldIn, RecommendModel
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.scoring import watch_next
 from lambda_arch.tiles import Seen
 

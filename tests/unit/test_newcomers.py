@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_arch.models import FoldIn, RecommendModel
 from lambda_arch.newcomers import CROWD, RIDGE, newcomer_vectors
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.search import Floats
 
 RANK = 4

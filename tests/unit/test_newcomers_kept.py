@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from lambda_arch.models import FoldIn, Models, RecommendModel
+from lambda_arch.models import Models
 from lambda_arch.new_title_reads import Doing, NewTitleReads, Sighting
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.store import StoreError
 from serving import newcomers
 from serving.newcomers import Newcomers, Premieres

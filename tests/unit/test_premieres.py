@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import premieres
 from benchmarks.premieres import View, judged
-from lambda_arch.models import FoldIn, RecommendModel
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.tiles import MILLION, Seen
 
 MODEL = RecommendModel("als", 1, ["a", "b"], np.eye(2, dtype=np.float32), FoldIn(1.0, 10.0), [0, 1])

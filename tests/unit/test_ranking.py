@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_arch import search
-from lambda_arch.models import FoldIn, RecommendModel
 from lambda_arch.ranking import best_rows, fold_in_many
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.scoring import top_titles, top_titles_many
 from lambda_arch.tiles import MILLION, Seen
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from lambda_arch.clock import parse_rfc3339
 from lambda_arch.config import ConfigError
-from lambda_arch.models import FoldIn, Models, RecommendModel, Title
+from lambda_arch.models import Models, Title
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.tiles import MILLION, Seen
 from serving.listing import Offer, listing
 from serving.rules.book import Book

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from normal_equations import normal_equations
 
 from lambda_arch.model_bytes import decode_models, encode_models
-from lambda_arch.models import FoldIn, Models, RecommendModel
+from lambda_arch.models import Models
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.records import UnknownSchemaError
 from lambda_arch.scoring import fold_in, nearest_segment, sigmoid, top_titles, wilson
 from lambda_arch.tiles import MILLION, Profile, Seen, Tile

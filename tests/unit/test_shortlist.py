@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_arch.models import FoldIn, RecommendModel
+from lambda_arch.recommend_model import FoldIn, RecommendModel
 from lambda_arch.shortlist import diversified, relevance, shortlist, weighed
 
 seeds = st.integers(0, 2**32 - 1)
