@@ -43,15 +43,15 @@ def fill(store: Store, rng: np.random.Generator) -> None:
     store.advance_clock(NOW)
 
 
-def hash_of(rng: np.random.Generator, entity: str) -> dict[str, bytes]:
+def hash_of(rng: np.random.Generator, entity: str, generation: int = 1) -> dict[str, bytes]:
     """What a generation says of a viewer, with a profile of usual size."""
     fields = {"profile": rng.bytes(600)}
-    for record in records(rng, entity, "batch"):
+    for record in records(rng, entity, "batch", generation):
         fields[record.use_case] = encode(record)
     return fields
 
 
-def records(rng: np.random.Generator, entity: str, layer: Layer) -> list[Prediction]:
+def records(rng: np.random.Generator, entity: str, layer: Layer, generation: int = 1) -> list[Prediction]:
     """One layer's records of a viewer."""
     titles = [f"title-{title}" for title in rng.integers(TITLES, size=TOP)]
     scores = np.sort(rng.random(TOP))[::-1].round(6).tolist()
@@ -64,7 +64,7 @@ def records(rng: np.random.Generator, entity: str, layer: Layer) -> list[Predict
     return [
         Prediction(
             use_case=use_case, entity=entity, value=value, layer=layer, model="m", model_version=1,
-            as_of=rfc3339(as_of), evidence=evidence, generation=1, written_at=rfc3339(NOW),
+            as_of=rfc3339(as_of), evidence=evidence, generation=generation, written_at=rfc3339(NOW),
         )
         for use_case, value in values.items()
     ]  # fmt: skip
