@@ -131,6 +131,10 @@ class Answers:
             return serving.policies.of(use_case)
         return serving.policy(use_case, self.assigned(use_case, entity).policy)
 
+    def everybodys(self, use_case: UseCase) -> Policy:
+        """The policy of whoever is in no arm."""
+        return self._config.serving.policies.of(use_case)
+
     def assigned(self, use_case: UseCase, entity: str) -> Assigned:
         """What the entity gets of the experiments."""
         experiments = self._config.serving.experiments

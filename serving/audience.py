@@ -111,14 +111,17 @@ class Audience:
     async def answers(
         self, moment: Moment, users: Sequence[str], use_cases: Sequence[UseCase]
     ) -> list[tuple[View, list[Answer]]]:
-        """What is answered for users, with what was read; others have their turn now and then."""
-        found = []
+        """What is answered for users, with what was read; others have their turn now and then.
+
+        By everybody's policy, whatever arms of experiments they are in: a list is one list.
+        """
+        found, policies = [], [(use_case, self._answers.everybodys(use_case)) for use_case in use_cases]
         records = await self.reads.records(users, use_cases, moment.generation) if users else []
         for number, (user, stored) in enumerate(zip(users, records, strict=True)):
             if number % TURN == TURN - 1:
                 await asyncio.sleep(0)
             view = structs.replace(moment.view, entity=f"u:{user}", stored=stored)
-            found.append((view, [self._answers.answer_of(view, use_case) for use_case in use_cases]))
+            found.append((view, [self._answers.answer_of(view, *by) for by in policies]))
         return found
 
     async def _belonging(self, moment: Moment, walk: Walk, users: Sequence[str], listed: bool) -> list[Answer]:

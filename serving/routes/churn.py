@@ -101,7 +101,8 @@ async def at_risk(
     """Who is about to leave by what both layers say: a page of the ranking, or with a format of files everybody.
 
     A file is in the order of the night, those whom the speed layer has added last; `n`, `offset` and `cursor` are of
-    pages.
+    pages. A list knows no arms of experiments: who is asked about alone may be told otherwise, by the policy of their
+    arm.
     """
     after = _place(cursor)
     moment = await audience.moment()

@@ -31,7 +31,10 @@ async def members(
     format: Annotated[Format | None, Query(description="Of the file; else the Accept header decides.")] = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    """Everybody who is in a segment by what both layers say, as a file that is written as it is read."""
+    """Everybody who is in a segment by what both layers say, as a file that is written as it is read.
+
+    A list knows no arms of experiments: who is asked about alone may be told otherwise, by the policy of their arm.
+    """
     moment = await audience.moment()
     if not _is_known(moment.view, segment):
         return problem(404, f"segment {segment}: {UNKNOWN}")

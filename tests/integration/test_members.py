@@ -28,6 +28,7 @@ from lambda_arch.audience import PIECE, Listed, Lists, Piece
 from lambda_arch.clock import DAY, HOUR, parse_rfc3339, rfc3339
 from lambda_arch.commits import Commit
 from lambda_arch.config import Config, load_config
+from lambda_arch.experiments import Experiment
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.generations import retire
 from lambda_arch.list_reads import ListReads
@@ -217,6 +218,26 @@ def test_all_pages_together_are_the_ranking_of_what_everybody_is_told(
     assert [item["user_id"] for item in at] == [user for _, user in expected[13:18]]
     streamed = lines(client, "/v1/churn/at-risk", **parameters)
     assert sorted((-row["probability"], row["user_id"]) for row in streamed) == expected
+
+
+def test_a_list_is_the_same_whatever_experiments_there_are(mixed: Store, client: httpx.Client, config: Config) -> None:
+    paths = ["/v1/churn/at-risk", *(f"/v1/segments/{segment}/members" for segment in NAMES)]
+    arms = {
+        "a": {"weight": 1, "policy": {"rule": "speed_first"}},
+        "b": {"weight": 1, "policy": {"rule": "batch_first"}},
+    }
+    split = [
+        Experiment.model_validate({"name": use_case, "use_case": use_case, "arms": arms})
+        for use_case in ("segment", "churn")
+    ]
+    serving = config.serving.model_copy(update={"experiments": tuple(split)})
+    with served(config.model_copy(update={"serving": serving})) as other:
+        assert asked_alone(other, "churn") != asked_alone(client, "churn")
+        assert asked_alone(other, "segment") != asked_alone(client, "segment")
+        assert [lines(other, path) for path in paths] == [lines(client, path) for path in paths]
+        pages = [ok(one, "/v1/churn/at-risk", n=100)["items"] for one in (other, client)]
+    assert pages[0] == pages[1]
+    assert len(pages[0]) > 20
 
 
 def test_a_file_of_csv_has_the_same_and_reads_back(mixed: Store, client: httpx.Client) -> None:
