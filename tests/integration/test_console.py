@@ -24,6 +24,7 @@ from lambda_arch.commits import Commit
 from lambda_arch.config import load_config
 from lambda_arch.keys import HIT_RATES_KEY
 from lambda_arch.models import Models
+from lambda_arch.new_titles import note_views
 from lambda_arch.records import USER_USE_CASES, encode
 from lambda_arch.scorers import put_query, put_scorer
 from lambda_arch.store import Store
@@ -83,6 +84,8 @@ def base(server: StoreServer, store: Store, small_models: Models) -> Iterator[st
         store.publish(2, [(entity, {**fields, **profile})])
         store.commit([Commit(entity, 0, 0, b"", [record(name, entity, "speed") for name in use_cases])])
     store.commit([Commit("t:b", 0, 0, b"", [RISING])])
+    store.publish(2, [("u:43", {"profile": msgspec.msgpack.encode(WATCHED)})])
+    note_views(store, [Commit("u:43", 0, 0, b"", [], new=(Seen(HORIZON + HOUR, 1, "premiere", MILLION),))])
     note_trending(store, [RISING])
     config = load_config({"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event"})
     port = free_port()
@@ -151,6 +154,28 @@ def test_a_viewer_nobody_knows_is_told_what_is_popular_and_why(base: str, chromi
     page.wait_for_selector("text=Nobody knows this viewer yet")
     assert "fallback" in page.inner_text("#answers")
     assert watched.complaints == []
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_titles_that_came_up_since_the_night_are_beside_the_list_as_many_as_are_chosen(
+    base: str, chromium: Browser, scheme: str
+) -> None:
+    watched = Watched(chromium.new_page(color_scheme=scheme), base)  # type: ignore[arg-type]
+    page = watched.open("viewer/42")
+    page.wait_for_selector("#new-titles li")
+    assert page.inner_text("#new-titles").split("\n")[:2] == ["premiere", "of 1 viewer"]
+    assert page.get_by_label("premiere: watched this").count() == 1
+    assert serious(page) == []
+    page.get_by_label("How many new titles").focus()
+    page.keyboard.press("ArrowUp")
+    page.wait_for_selector("#new-titles li", state="detached")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_selector("#new-titles li")
+    page.goto(f"{base}/#/viewer/nobody")
+    page.wait_for_selector("text=No title that came up since the night")
+    assert (page.input_value("#new-count"), watched.complaints) == ("5", [])
     page.close()
 
 

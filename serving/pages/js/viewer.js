@@ -5,6 +5,8 @@ import { ago, bar, counted, el, field, head, minute, note, number, panel, percen
 
 const POLL_MS = 40, PATIENCE_MS = 20000;
 const SHOWN = 15;
+const OFFERS = [0, 3, 5, 10];
+let offers = 3; // new titles: as was chosen last, for whichever viewer
 const USE_CASES = ["recommend", "segment", "churn"];
 
 export async function open(place, [id]) {
@@ -23,16 +25,16 @@ const layers = (id) => get(user(id, "layers"));
 
 function show(place, told, id, seen, before) {
   const watch = (title) => watched(place, told, id, seen, title);
-  place.replaceChildren(...USE_CASES.filter((name) => name in seen.use_cases).map((name) => useCase(name, seen, before, watch)), ...because(id));
+  place.replaceChildren(...USE_CASES.filter((name) => name in seen.use_cases).map((name) => useCase(name, id, seen, before, watch)), ...because(id));
 }
 
-function useCase(name, seen, before, watch) {
+function useCase(name, id, seen, before, watch) {
   const { batch, speed, answer } = seen.use_cases[name];
   const heading = { recommend: "What to watch", segment: "Segment", churn: "Likely to cancel" }[name];
   const sides = [["batch", batch], ["speed", speed]].map(([layer, record]) => side(name, layer, record, batch, speed, seen, before, answer));
   const given = el("p", {}, el("span", { class: `tag ${answer.layer}` }, answer.layer), ` ${answer.decision.sentence}.`);
-  const answered = name === "recommend" ? listed(answer.value.items, watch) : null;
-  return panel(heading, given, el("div", { class: "grid" }, sides, answered && el("div", {}, el("h3", { class: "small" }, "The answer"), answered)));
+  const answered = name === "recommend" && el("div", {}, el("h3", { class: "small" }, "The answer"), listed(answer.value.items, watch), ...newcomers(id, watch));
+  return panel(heading, given, el("div", { class: "grid" }, sides, answered));
 }
 
 function side(name, layer, record, batch, speed, seen, before, answer) {
@@ -53,8 +55,32 @@ function differing(layer, record, other, seen, before) {
   }));
 }
 
-function listed(items, watch) {
-  return el("ol", { class: "titles" }, items.slice(0, SHOWN).map((item) => el("li", {}, el("span", { class: "name" }, item.name ?? item.title_id),
+// Titles that came up since the night, which neither layer's list can have: as many as are chosen.
+function newcomers(id, watch) {
+  const list = el("div", { id: "new-titles", "aria-live": "polite" });
+  const choice = el("select", { id: "new-count", onchange: () => { offers = Number(choice.value); offered(list, id, watch); } },
+    OFFERS.map((count) => el("option", { value: String(count), selected: count === offers }, count ? `up to ${count}` : "none")));
+  offered(list, id, watch);
+  return [el("h3", { class: "small" }, "New since the night"), el("div", { class: "choice" }, field("How many new titles", choice)), list];
+}
+
+async function offered(list, id, watch) {
+  const count = offers;
+  try {
+    // With reasons: who looks into it is no viewer, and what they see is not counted as shown.
+    const found = count ? (await get(user(id, `recommendations?n=${SHOWN}&new=${count}&explain=true`))).value.new : null;
+    if (count !== offers) return; // another number was chosen meanwhile
+    const none = el("p", { class: "soft" }, "No title that came up since the night suits this viewer.");
+    list.replaceChildren(...(found ? [found.length ? listed(found, watch, ofWhom) : none] : []));
+  } catch (error) {
+    list.replaceChildren(note(error.message, true));
+  }
+}
+
+const ofWhom = ({ viewers, content }) => el("span", { class: "soft small" }, `of ${counted(viewers)} viewer${viewers === 1 ? "" : "s"}${content ? " and its content" : ""}`);
+
+function listed(items, watch, facts = () => null) {
+  return el("ol", { class: "titles" }, items.slice(0, SHOWN).map((item) => el("li", {}, el("span", { class: "name" }, item.name ?? item.title_id), facts(item),
     el("button", { class: "little", type: "button", onclick: () => watch(item), "aria-label": `${item.name ?? item.title_id}: watched this` }, "watched this"))));
 }
 
