@@ -38,6 +38,17 @@ def test_use_cases_are_answered_in_the_order_asked_each_once(mixed: Store, clien
     assert [answer["use_case"] for answer in answers] == ["churn", "segment"] * 5
 
 
+def test_a_hundred_users_are_read_together(mixed: Store, client: httpx.Client) -> None:
+    def reads() -> int:
+        told: int = mixed.redis.info("stats")["total_reads_processed"]
+        return told
+
+    asked(client, users=["whoever comes first"])  # connections are made and models read
+    before = reads()
+    assert len(asked(client, users=USERS[:100]).json()["answers"]) == 300
+    assert reads() - before <= 12  # some pieces of a few round trips, not one for each
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -485,7 +485,10 @@ def test_an_explanation_has_both_layers_and_what_each_answer_is_made_of(client: 
     recommend = reply["use_cases"]["recommend"]
     assert (recommend["batch"]["evidence"], recommend["speed"]["evidence"]) == (150, 152)
     assert recommend["answer"]["decision"]["batch_fidelity"]["value"] == 0.9
-    assert reply["ages"]["recommend"]["batch"] > 0
+    assert reply["ages"]["recommend"] == {
+        "batch": 3600.000003,
+        "speed": 0.0,
+    }  # since the horizon, since the newest view
     made = reply["made_of"]
     assert (made["recommend"]["history"], len(made["recommend"]["titles"])) == (152, 3)
     newest = [(one["title_id"], one["known_by"]) for one in made["recommend"]["newest"]]
