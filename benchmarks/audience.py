@@ -11,16 +11,19 @@ from contextlib import contextmanager
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import msgspec
 import numpy as np
 
 from benchmarks.service import HORIZON, TITLES, USERS, models_of
-from lambda_arch.clock import HOUR, rfc3339
+from lambda_arch.clock import HOUR, day_of, rfc3339
 from lambda_arch.commits import Commit
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.records import USER_USE_CASES, Layer, Prediction, UseCase, encode
+from lambda_arch.states import State
 from lambda_arch.store import Store
+from lambda_arch.tiles import MILLION, Seen, Tile
 
-TOP, START_SECONDS = 50, 30.0
+TOP, SINCE, START_SECONDS = 50, 3, 30.0
 NOW = HORIZON + 5 * HOUR
 # The batch layer is better at every lag that there is here: what is measured is the way there, not the choice.
 FIDELITY = FidelityTable(
@@ -38,9 +41,22 @@ def fill(store: Store, rng: np.random.Generator) -> None:
     store.publish(1, ((f"u:{user}", hash_of(rng, f"u:{user}")) for user in range(USERS)))
     for first in range(0, USERS, 1000):
         users = [f"u:{user}" for user in range(first, first + 1000)]
-        store.commit([Commit(user, 0, 0, rng.bytes(600), records(rng, user, "speed")) for user in users])
+        store.commit([Commit(user, 0, 0, state(rng), records(rng, user, "speed")) for user in users])
     store.flip(1, HORIZON)
     store.advance_clock(NOW)
+
+
+def state(rng: np.random.Generator) -> bytes:
+    """What the speed layer keeps of a viewer: the titles seen since the night, newest first."""
+    seen = tuple(
+        Seen(NOW - HOUR - at, at, f"title-{title}", MILLION)
+        for at, title in enumerate(rng.integers(TITLES, size=SINCE))
+    )
+    tile = Tile(
+        {"view": SINCE}, SINCE * MILLION, 0, {"drama": SINCE * MILLION}, seen[-1].time, seen[0].time, None, seen
+    )
+    day = day_of(NOW)
+    return msgspec.msgpack.encode(State(tiles={day: tile}, ids={day: rng.bytes(8 * SINCE)}, fences={"events:0": 1}))
 
 
 def hash_of(rng: np.random.Generator, entity: str, generation: int = 1) -> dict[str, bytes]:

@@ -153,7 +153,7 @@ class Answers:
         context = _context(view, use_case, policy)
         decision = arbitrate(found, context)
         if unreadable:
-            decision = msgspec.structs.replace(decision, rejected=[*unreadable, *decision.rejected])
+            decision = msgspec.structs.replace(decision, rejected=(*unreadable, *decision.rejected))
         if decision.layer == "blend":
             return _answered(view, _blend(found, decision), decision, most)
         chosen = found.batch if decision.layer == "batch" else found.speed
@@ -235,7 +235,7 @@ class Answers:
             model=made.model, model_version=made.model_version, as_of=rfc3339(models.horizon) if known else None,
             age_seconds=max(0, view.now - models.horizon) / SECOND if known else None,
             generation=models.generation, evidence=0,
-            decision=msgspec.structs.replace(decision, rejected=[*decision.rejected, *_missing(view)]),
+            decision=msgspec.structs.replace(decision, rejected=(*decision.rejected, *_missing(view))),
         )  # fmt: skip
 
 

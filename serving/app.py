@@ -17,7 +17,7 @@ from lambda_arch.list_reads import ListReads
 from lambda_arch.new_title_reads import NewTitleReads
 from lambda_arch.reads import AsyncStore
 from serving.access.bodies import LimitedBody
-from serving.access.secured import secured
+from serving.access.secured import door_of, secured
 from serving.answers import Answers
 from serving.audience import Audience
 from serving.decision_log import DecisionLog
@@ -34,7 +34,7 @@ from serving.recommending import Recommender
 from serving.routes.administration import Administration, administration
 from serving.routes.churn import churn
 from serving.routes.decisions import decisions
-from serving.routes.direct import Direct
+from serving.routes.direct import Direct, Plain
 from serving.routes.documentation import documentation
 from serving.routes.events import events
 from serving.routes.experiments import experiments
@@ -119,7 +119,9 @@ def _living(
 def _layered(app: FastAPI, config: Config, desk: Desk) -> None:
     """What a request goes through before an address has it: the last that is added is the first that is asked."""
     app.add_middleware(LimitedBody, access=config.serving.access)
-    app.add_middleware(Direct, desk=desk)
-    secured(app, config.serving.access)
+    door = door_of(config.serving.access)
+    app.state.plain = Plain(desk, door)
+    app.add_middleware(Direct, plain=app.state.plain)
+    secured(app, config.serving.access, door)
     app.add_middleware(Timed, metrics=desk.metrics)
     with_problems(app)

@@ -84,9 +84,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     bucket: str | None = None
     batch_fidelity: Measure | None = None
     speed_fidelity: Measure | None = None
-    rejected: list[Rejection] = []
+    rejected: tuple[Rejection, ...] = ()
     blend_gain: Measure | None = None
-    sources: list[Source] = []
+    sources: tuple[Source, ...] = ()
 
 
 def arbitrate(candidates: Candidates, context: Context) -> Decision:
@@ -102,7 +102,7 @@ def arbitrate(candidates: Candidates, context: Context) -> Decision:
     if batch and speed:
         return _between(batch, speed, context)
     reasons: list[tuple[Layer, Reason | None]] = [("batch", batch_reason or None), ("speed", speed_reason or None)]
-    rejected = [Rejection(layer, reason) for layer, reason in reasons if reason]
+    rejected = tuple(Rejection(layer, reason) for layer, reason in reasons if reason)
     layer, rule = _alone(batch, speed)
     return Decision(layer=layer, rule=rule, policy=context.policy.rule, rejected=rejected)
 
@@ -141,7 +141,7 @@ def _between(batch: Prediction, speed: Prediction, context: Context) -> Decision
         return Decision(
             layer="blend", rule="blend", policy=context.policy.rule, lag=lag, bucket=bucket(lag),
             batch_fidelity=of_batch, speed_fidelity=of_speed, blend_gain=blend.gain,
-            sources=[_source(batch, 1 - blend.weight), _source(speed, blend.weight)],
+            sources=(_source(batch, 1 - blend.weight), _source(speed, blend.weight)),
         )  # fmt: skip
     layer, rule = _preferred(batch, speed, context.policy, _better(of_batch, of_speed, gain, context.policy))
     return Decision(

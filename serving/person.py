@@ -63,6 +63,10 @@ class Person:
 
 def seen_since(view: View, titles: set[str]) -> bool:
     """Whether one of the titles was seen since the night, by the STATE in a view."""
+    stored = view.stored[STATE][1] or b""
+    # An id stands in the state's bytes as it is: as a rule none does, and there is nothing to decode.
+    if not any(title.encode() in stored for title in titles):
+        return False
     tiles = _state_of(view).tiles.values()
     return any(entry.title in titles for tile in tiles for entry in tile.history)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -158,11 +159,15 @@ class Told(Decision, frozen=True, kw_only=True):
     sentence: str
 
 
-def told(answer: Answer) -> Answer:
-    """An answer with its decision in words."""
-    decision = answer.decision
-    words = sentence(answer.use_case, decision)
-    return structs.replace(answer, decision=Told(sentence=words, **structs.asdict(decision)))
+def told(answer: Answer, **changes: Any) -> Answer:
+    """An answer with its decision in words, and with other changes."""
+    return structs.replace(answer, decision=_in_words(answer.use_case, answer.decision), **changes)
+
+
+# Decisions differ by lag and little else.
+@lru_cache(4096)
+def _in_words(use_case: UseCase, decision: Decision) -> Told:
+    return Told(sentence=sentence(use_case, decision), **structs.asdict(decision))
 
 
 class Encoded(Response):

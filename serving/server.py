@@ -9,7 +9,6 @@ import uvicorn
 from fastapi import FastAPI
 from granian import Granian
 from granian.constants import Interfaces, Loops
-from starlette.types import ASGIApp
 
 from lambda_arch.config import load_config
 from lambda_arch.policies import Serving
@@ -21,12 +20,12 @@ SWITCH_SECONDS = 0.0005
 GARBAGE = 10_000  # values
 
 
-def by_uvicorn(app: ASGIApp, settings: Serving) -> None:
+def by_uvicorn(app: FastAPI, settings: Serving) -> None:
     """Serve in this process; requests are counted by /metrics, not logged."""
     settle()
     uvicorn.run(
-        app, host=settings.host, port=settings.port, loop="uvloop", http=bounded(settings.access), ws="none",
-        access_log=False, server_header=False,
+        app, host=settings.host, port=settings.port, loop="uvloop", http=bounded(settings.access, app.state.plain),
+        ws="none", access_log=False, server_header=False,
     )  # fmt: skip
 
 

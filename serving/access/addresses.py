@@ -21,11 +21,12 @@ class ReadableAddress:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the app, or refuse."""
-        readable = scope["type"] != "http" or _is_readable(scope["raw_path"], scope["query_string"])
+        readable = scope["type"] != "http" or is_readable(scope["raw_path"], scope["query_string"])
         await (self._app if readable else problem(400, UNREADABLE))(scope, receive, send)
 
 
-def _is_readable(*parts: bytes) -> bool:
+def is_readable(*parts: bytes) -> bool:
+    """Whether parts of an address are UTF-8, percent-encoded or not."""
     try:
         for part in parts:
             if _BEYOND_ASCII.search(part):

@@ -13,13 +13,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from lambda_arch.policies import Access
 from serving.access.headers import ALWAYS
-from serving.one_write import OneWrite
 from serving.problems import problem
+from serving.straight import Questions, Straight
 
 LONGEST_ADDRESS = 65_535  # bytes; httptools reads no more
 
 
-class BoundedRequests(OneWrite):
+class BoundedRequests(Straight):
     """Ends a connection on which a request does not begin whole in time, begins too large, or nobody reads.
 
     Nothing is timed of a request whose head comes in one piece, as nearly every one does.
@@ -128,6 +128,6 @@ class BoundedRequests(OneWrite):
         return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
 
 
-def bounded(access: Access) -> type[BoundedRequests]:
-    """The protocol with these bounds; uvicorn makes one of it for each connection."""
-    return type("Bounded", (BoundedRequests,), {"access": access})
+def bounded(access: Access, questions: Questions) -> type[BoundedRequests]:
+    """The protocol with these bounds, and who is asked first; uvicorn makes one of it for each connection."""
+    return type("Bounded", (BoundedRequests,), {"access": access, "questions": questions})

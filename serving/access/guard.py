@@ -24,25 +24,21 @@ ASKED_BY = "lambda_arch.key"  # where in an ASGI scope the key's id is
 _SAME_SITE = frozenset((b"same-origin", b"none"))
 
 
-class Guard:
-    """ASGI middleware: lets through who holds a key of the scope that the address needs.
+class Door:
+    """Knows who may come in: whoever holds a key of the scope that the address needs, and does not ask too often.
 
     Without any key in the file everything is open: the API then listens on this machine alone (jobs/run_api.py).
     """
 
-    def __init__(self, app: ASGIApp, keyring: Keyring, access: Access) -> None:
-        self._app, self._keyring, self._rates = app, keyring, Rates()
+    def __init__(self, keyring: Keyring, access: Access) -> None:
+        self._keyring, self._rates = keyring, Rates()
         self._rate = Rate(access.rate_per_second, access.burst)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the app, or refuse."""
-        is_guarded = scope["type"] == "http" and self._keyring.is_set()
+    def refusal(self, scope: Scope) -> JSONResponse | None:
+        """Why a request may not come in; None where it may. Who was let in once is not counted again."""
+        is_guarded = scope["type"] == "http" and self._keyring.is_set() and ASKED_BY not in scope
         needed = scope_of(scope["method"], scope["path"]) if is_guarded else None
-        if needed is None:
-            await self._app(scope, receive, send)
-            return
-        refusal = self._refusal(scope, needed)
-        await (refusal or self._app)(scope, receive, send)
+        return self._refusal(scope, needed) if needed else None
 
     def _refusal(self, scope: Scope, needed: Needed) -> JSONResponse | None:
         headers = dict(scope["headers"])
@@ -55,8 +51,10 @@ class Guard:
             return problem(403, told, {"WWW-Authenticate": f'Bearer {REALM}, error="insufficient_scope"'})
         if scheme == b"basic" and not is_safe(scope["method"]) and not _is_same_site(headers):
             return problem(403, "a page of another site asked, with the key that the browser remembers: refused")
-        scope[ASKED_BY] = key.id
-        return self._too_often(key)
+        refusal = self._too_often(key)
+        if refusal is None:
+            scope[ASKED_BY] = key.id
+        return refusal
 
     def _too_often(self, key: Key) -> JSONResponse | None:
         rate = Rate(key.rate or self._rate.per_second, key.burst or self._rate.burst)
@@ -93,3 +91,14 @@ def _is_same_site(headers: dict[bytes, bytes]) -> bool:
         return headers[b"sec-fetch-site"] in _SAME_SITE
     origin = headers.get(b"origin")
     return origin is None or origin.partition(b"://")[2] == headers.get(b"host")
+
+
+class Guard:
+    """ASGI middleware: lets through who may come in."""
+
+    def __init__(self, app: ASGIApp, door: Door) -> None:
+        self._app, self._door = app, door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the app, or refuse."""
+        await (self._door.refusal(scope) or self._app)(scope, receive, send)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Of pages that are files of ours: nothing from elsewhere, and nothing inline.
@@ -21,6 +23,16 @@ ALWAYS = (
 _ELSE = ((b"content-security-policy", DATA_POLICY.encode()), (b"cache-control", b"no-store"))
 
 
+Header = tuple[bytes, bytes]
+
+
+def completed(had: Iterable[Header]) -> list[Header]:
+    """A reply's headers, and what is missing of those that every reply has."""
+    found = list(had)
+    names = {name.lower() for name, _ in found}
+    return [*found, *ALWAYS, *(pair for pair in _ELSE if pair[0] not in names)]
+
+
 class SecurityHeaders:
     """ASGI middleware that adds the headers to every reply."""
 
@@ -30,12 +42,9 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the app with its replies' headers completed."""
 
-        async def completed(message: Message) -> None:
+        async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                had = list(message.get("headers", ()))
-                names = {name.lower() for name, _ in had}
-                rest = [pair for pair in _ELSE if pair[0] not in names]
-                message["headers"] = [*had, *ALWAYS, *rest]
+                message["headers"] = completed(message.get("headers", ()))
             await send(message)
 
-        await self._app(scope, receive, completed if scope["type"] == "http" else send)
+        await self._app(scope, receive, sent if scope["type"] == "http" else send)

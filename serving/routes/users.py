@@ -26,8 +26,7 @@ async def recommendations(user_id: Id, desk: AtDesk, wish: AskedFor, if_none_mat
     """What goes to the top of this viewer's watchlist: at most `n` titles, best first, none that they have seen."""
     answer = await desk.recommended(user_id, wish)
     value = msgspec.Raw(msgspec.json.encode(answer.value))  # once, for the tag and for the reply
-    whole = told(structs.replace(answer, value=value))
-    return sent_once(whole, [answer.generation, answer.layer, value], if_none_match, ASK_AGAIN)
+    return sent_once(told(answer, value=value), [answer.generation, answer.layer, value], if_none_match, ASK_AGAIN)
 
 
 @users.get("/{user_id:path}/segment", response_model=SegmentReply)
