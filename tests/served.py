@@ -13,14 +13,17 @@ from starlette.types import ASGIApp
 from store_server import free_port
 
 from lambda_arch.config import Config
+from serving.access.connections import bounded
 from serving.app import create_app
 
 
 @contextmanager
 def served(config: Config, around: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> Iterator[httpx.Client]:
     """A client of the API, which has nothing in memory yet and ends with the block; `around` may wrap the app."""
-    port = free_port()
-    api = uvicorn.Server(uvicorn.Config(around(create_app(config)), port=port, ws="none", log_level="warning"))
+    port, app = free_port(), create_app(config)
+    # What is wrapped is asked for all: nothing may be answered before it.
+    http = bounded(config.serving.access, app.state.plain if around(app) is app else None)
+    api = uvicorn.Server(uvicorn.Config(around(app), port=port, ws="none", log_level="warning", http=http))
     thread = threading.Thread(target=api.run)
     thread.start()
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:

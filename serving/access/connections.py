@@ -128,6 +128,6 @@ class BoundedRequests(Straight):
         return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
 
 
-def bounded(access: Access, questions: Questions) -> type[BoundedRequests]:
+def bounded(access: Access, questions: Questions | None) -> type[BoundedRequests]:
     """The protocol with these bounds, and who is asked first; uvicorn makes one of it for each connection."""
     return type("Bounded", (BoundedRequests,), {"access": access, "questions": questions})

@@ -107,6 +107,31 @@ def test_an_id_of_any_characters_is_that_id_and_no_other(api: Api) -> None:
             assert json.loads(reply.partition(b"\r\n\r\n")[2])["entity"] == f"{kind[0]}:{identity}"
 
 
+def test_requests_that_are_sent_together_are_answered_in_their_order(api: Api) -> None:
+    """Plain questions, which are answered where they come in, between others, which are not."""
+    asked = [
+        "users/42/churn",
+        "users/42/churn?cutoff=0.5",
+        "users/7/recommendations",
+        "users/9/layers",
+        "users/a/segment",
+    ]
+    lines = [f"GET /v1/{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in asked]
+    replies = sent(api, *[b"".join(lines) + get("/v1/titles/a/sentiment")]).split(b"HTTP/1.1 ")[1:]
+    bodies = [json.loads(reply.partition(b"\r\n\r\n")[2]) for reply in replies]
+    assert [reply[:3] for reply in replies] == [b"200"] * 6
+    assert [body.get("entity") for body in bodies] == ["u:42", "u:42", "u:7", "u:9", "u:a", "t:a"]
+    assert [b"connection: close" in reply for reply in replies] == [False] * 5 + [True]
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_who_wants_one_reply_has_it_whole_before_the_end(api: Api, version: str) -> None:
+    asked = f"GET /v1/users/42/recommendations HTTP/{version}\r\nHost: x\r\nConnection: close\r\n\r\n"
+    head, _, body = sent(api, asked.encode()).partition(b"\r\n\r\n")
+    assert f"content-length: {len(body)}".encode() in head
+    assert json.loads(body)["entity"] == "u:42"
+
+
 @pytest.mark.parametrize("given", ["x" * 129, "🎬" * 129, ""], ids=["129 letters", "129 others", "none"])
 def test_an_id_that_is_too_long_or_none_is_refused(api: Api, given: str) -> None:
     reply = api.client.get(f"/v1/users/{quote(given, safe='')}/churn")
