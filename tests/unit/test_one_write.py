@@ -12,7 +12,9 @@ from fastapi import FastAPI
 from fastapi.responses import Response, StreamingResponse
 
 from deploy.ports import free_ports
-from serving.one_write import Held, OneWrite
+from serving.one_write import MOST_HELD, Held, OneWrite
+
+MUCH = bytes(MOST_HELD + 1)
 
 
 class Recorded:
@@ -53,13 +55,14 @@ def in_turn(*parts: bytes | None) -> Callable[[Held], None]:
         pytest.param((b"head", b"body"), [b"headbody"], id="head and body go out together"),
         pytest.param((b"head", b""), [b"head"], id="a reply without a body does not wait"),
         pytest.param((b"head",), [b"head"], id="a head alone goes out in the loop's next turn"),
-        pytest.param((b"a", b"b", b"c", b"d"), [b"ab", b"cd"], id="two replies in a turn stay two, in their order"),
-        pytest.param((b"a", b"b", b"c"), [b"ab", b"c"], id="what is left over goes out in the next turn"),
+        pytest.param((b"a", b"b", b"c", b"d"), [b"abcd"], id="two replies in a turn go out together, in their order"),
+        pytest.param((MUCH, b"b"), [MUCH, b"b"], id="much goes out at once, so that its reader can be behind"),
+        pytest.param((b"a", MUCH, b"b"), [b"a" + MUCH, b"b"], id="with what waited before it"),
         pytest.param((b"head", None), [b"head", b"closed"], id="what waits is sent before the end"),
         pytest.param((b"head", b"body", None), [b"headbody", b"closed"], id="the end after a whole reply"),
     ],
 )
-def test_of_two_writes_the_first_waits_for_the_second(parts: tuple[bytes | None, ...], writes: list[bytes]) -> None:
+def test_what_is_written_in_a_turn_goes_out_in_the_next(parts: tuple[bytes | None, ...], writes: list[bytes]) -> None:
     assert asyncio.run(written(in_turn(*parts))) == writes
 
 
