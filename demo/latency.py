@@ -28,7 +28,8 @@ def measure(config: Config, titles: list[str], event_time: int, probes: int) -> 
     how many views were sent. Polling adds at most one round trip to the store, some 0.1 ms.
     """
     store = Store(config.store.url, config.store.ttl_days)
-    producer = Producer({"bootstrap.servers": config.kafka.bootstrap, "enable.idempotence": True, "linger.ms": 1})
+    settings = {"enable.idempotence": True, "linger.ms": 1, "log_level": 0}
+    producer = Producer({"bootstrap.servers": config.kafka.bootstrap, **settings})
     seconds = [
         _one(config, store, producer, view(number, titles[number % len(titles)], event_time + number * SECOND))
         for number in range(probes + WARM_UP)

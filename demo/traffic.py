@@ -56,7 +56,7 @@ class Traffic:
     def quarantined(self) -> int:
         """How many records topic `quarantine` holds."""
         topic = self._config.kafka.topics.quarantine
-        consumer = Consumer({"bootstrap.servers": self._config.kafka.bootstrap, "group.id": "demo"})
+        consumer = Consumer({"bootstrap.servers": self._config.kafka.bootstrap, "group.id": "demo", "log_level": 0})
         try:
             partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
             ends = [consumer.get_watermark_offsets(TopicPartition(topic, number)) for number in partitions]

@@ -6,7 +6,6 @@ does not fit into the buffer, or is not acknowledged in time, is dropped and cou
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -67,7 +66,7 @@ class DecisionLog:
             self._thread.join(2 * FLUSH_SECONDS)
 
     def _run(self) -> None:
-        producer = Producer(self._settings(), logger=_silent())
+        producer = Producer(self._settings())
         while not (self._ending.is_set() and self._waiting.empty()):
             with suppress(queue.Empty):
                 self._send(producer, self._waiting.get(timeout=POLL_SECONDS))
@@ -112,12 +111,6 @@ class DecisionLog:
             "queue.buffering.max.messages": self._config.serving.decisions.buffer,
             "queue.buffering.max.kbytes": 32 * 1024,
             "linger.ms": 50,
+            "log_level": 0,  # an outage is told once, by `_drop`
             "compression.type": "lz4",
         }
-
-
-def _silent() -> logging.Logger:
-    """The client's own logger would tell of a broker that is away several times a second."""
-    quiet = logging.getLogger("decisions.client")
-    quiet.disabled = True
-    return quiet

@@ -35,7 +35,7 @@ class Announcer:
     def __init__(self, bootstrap: str, topic: str) -> None:
         # No time limit: a broker that is away is waited for, since what was dropped here could not be said again.
         settings = {"enable.idempotence": True, "message.timeout.ms": 0, "linger.ms": 5, "compression.type": "lz4"}
-        settings["queue.buffering.max.kbytes"] = QUEUE_KIB
+        settings |= {"queue.buffering.max.kbytes": QUEUE_KIB, "log_level": 0}
         self._producer = Producer({"bootstrap.servers": bootstrap, **settings})
         self._topic = topic
         self._refusals: list[KafkaError] = []

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from streaming.outages import Outages
+
 METADATA_SECONDS = 10.0
 MOST_BYTES = 1 << 25  # of values taken together, whatever a record's size: a scorer's memory stays as it is
 _AT_ONCE = 1000
@@ -22,6 +24,8 @@ def consumer_settings(bootstrap: str, group: str) -> dict[str, object]:
     """The group's settings: own commits, no skipping of what is gone, no waiting for fuller fetches or for the dead."""
     return {
         "bootstrap.servers": bootstrap,
+        "log_level": 0,
+        "error_cb": Outages(bootstrap),
         "group.id": group,
         "enable.auto.commit": False,
         # Where to begin says `begun`: the client itself would go on behind what is gone, and say nothing.

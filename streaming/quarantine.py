@@ -19,7 +19,7 @@ class Quarantine:
     """A producer of rejected records; `flush` answers only when all are acknowledged."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
-        settings = {"enable.idempotence": True, "linger.ms": 5, "message.max.bytes": LARGEST_BYTES}
+        settings = {"enable.idempotence": True, "linger.ms": 5, "message.max.bytes": LARGEST_BYTES, "log_level": 0}
         self._producer = Producer({"bootstrap.servers": bootstrap, **settings})
         self._topic = topic
         self._refusals: list[KafkaError] = []

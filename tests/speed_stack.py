@@ -34,6 +34,7 @@ from streaming.scorer import GROUP
 FETCHED = Path(__file__).resolve().parents[1] / "var" / "jars"
 PATIENCE_SECONDS = 180.0
 KINDS = ("view", "view", "rating", "list_add", "search", "account", "support")
+QUIET = {"log_level": 0}  # of brokers that a test ends on purpose
 _gated = msgspec.json.Decoder(Event | Post)
 TEXTS = ("good", "bad", "good and good", "said nothing", "Nicht übel")
 
@@ -117,7 +118,9 @@ def _details(kind: str, rng: random.Random) -> dict[str, Any]:
 
 def messages(config: Config, topic: str) -> list[Message]:
     """Everything a topic has now, by partition and offset."""
-    consumer = Consumer({"bootstrap.servers": config.kafka.bootstrap, "group.id": "tests", "enable.auto.commit": False})
+    consumer = Consumer(
+        {"bootstrap.servers": config.kafka.bootstrap, "group.id": "tests", "enable.auto.commit": False, **QUIET}
+    )
     try:
         ends = _ends(consumer, topic)
         consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
@@ -143,7 +146,7 @@ def _ends(consumer: Consumer, topic: str) -> dict[int, int]:
 
 def size(config: Config, topic: str) -> int:
     """How many records a topic has had."""
-    consumer = Consumer({"bootstrap.servers": config.kafka.bootstrap, "group.id": "tests"})
+    consumer = Consumer({"bootstrap.servers": config.kafka.bootstrap, "group.id": "tests", **QUIET})
     try:
         return sum(_ends(consumer, topic).values())
     finally:
@@ -159,7 +162,7 @@ def add_partitions(config: Config, topic: str, count: int) -> None:
 
 def lag(config: Config) -> int:
     """How many gated records the scorers have not committed."""
-    consumer = Consumer({"bootstrap.servers": config.kafka.bootstrap, "group.id": GROUP})
+    consumer = Consumer({"bootstrap.servers": config.kafka.bootstrap, "group.id": GROUP, **QUIET})
     try:
         topic = config.kafka.topics.gated
         ends = _ends(consumer, topic)
