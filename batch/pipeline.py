@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -18,12 +15,12 @@ from batch.erasing import erase
 from batch.feelings.sentiment import POST_TILES, post_tiles, title_tiles
 from batch.intake import Source, sources
 from batch.judgement.agreement import agreement
-from batch.judgement.backtest import backtest
 from batch.judgement.evidence import Evidence
-from batch.judgement.gate import Counts, RefusedError, Verdict, judge, refusal
-from batch.judgement.incumbent import Candidate, Incumbent, admitted, before, in_service
+from batch.judgement.gate import Counts, RefusedError, Verdict, refusal
+from batch.judgement.incumbent import Candidate, Incumbent, before, in_service
 from batch.judgement.rows import backtest_rows
 from batch.known import Known, known_before
+from batch.learning import Learnt, learnt
 from batch.publish import (
     SCORED,
     forget_erased,
@@ -35,7 +32,7 @@ from batch.publish import (
     write_store,
 )
 from batch.selection import Trial
-from batch.training import Selected, everything, select, trained, unjudged
+from batch.stages import Progress, Stages
 from lambda_arch.clock import parse_rfc3339, rfc3339, wall_now
 from lambda_arch.config import Config
 from lambda_arch.fidelity import FidelityTable
@@ -53,8 +50,6 @@ from lambda_arch.records import UseCase
 from lambda_arch.store import Store
 from lambda_arch.tables import BACKTESTS, GENERATIONS, PREDICTIONS, TABLES
 from lambda_arch.talked_about import note_trending
-
-Progress = Callable[[str], None]
 
 
 class NightReport(msgspec.Struct, frozen=True):
@@ -108,49 +103,32 @@ def _night(
     if not lake_only:
         _refuse_earlier(pointer, horizon)
     with stages("conform"):
-        lake.create(*TABLES)
-        conform_bronze(lake, config)
-        erase(lake, noted(store).values(), config)
+        _conform(lake, store, config)
     number = generation_number(store, published(lake), horizon)
     incumbent = before(lake, horizon) if lake_only else in_service(lake, pointer, number)
     with stages("features"):
         known = known_before(lake, horizon, config.features.history_limit)
         users, data = admitted_users(known, incumbent, config.batch.gate), sources(known)
-        whole = everything(known, config)
-        earlier = unjudged(whole, known, config)
-    with stages("select"):
-        selected = select(earlier, config.batch)
-    with stages("train"):
-        models = trained(whole, selected.settings, number, incumbent.models if incumbent else None)
-    with stages("backtest"):
-        twins = trained(earlier, selected.settings, number)
-        judged = backtest(known, twins, incumbent.twins if incumbent else None, config)
-    verdicts = judge(models.in_service(), judged.evidence, config.batch.gate, selected.reasons)
-    tonight = admitted(Candidate(models, twins, judged.fidelity), verdicts, incumbent, judged.of_incumbent)
+    found = learnt(known, number, incumbent, config, stages)
     with stages("score"):
-        scored = score(known, tonight.models, config).persist()
+        scored = score(known, found.tonight.models, config).persist()
         titles = scored.where(F.col("entity").startswith("t:")).count()
     with stages("publish"):
-        lake.replace_where(prediction_rows(number, scored), PREDICTIONS, f"generation = {number}")
-        lake.replace_where(backtest_rows(lake.spark, judged), BACKTESTS, f"generation = {number}")
-        pieces = 0 if lake_only else _publish(store, config, tonight, scored)
-    changed = not lake_only and pointer.current != number
+        _keep(lake, found, scored)
+        pieces = 0 if lake_only else _publish(store, config, found.tonight, scored)
     report = _report(
-        tonight, selected, stages.seconds,
-        published=changed, users=users, titles=titles, verdicts=verdicts, evidence=judged.evidence, data=data,
-        pieces=pieces, warnings=(incumbent.fault,) if incumbent and incumbent.fault else (),
+        found, stages.seconds,
+        published=not lake_only and pointer.current != number, users=users, titles=titles, data=data, pieces=pieces,
+        warnings=(incumbent.fault,) if incumbent and incumbent.fault else (),
     )  # fmt: skip
     with stages("flip"):
         lease.check()
-        _record(lake, store, tonight, report)
+        _record(lake, store, found.tonight, report)
         if not lake_only:
             store.advance_clock(horizon)
             store.flip(number, horizon)
     with stages("retire"):
-        kept = store.generations()
-        retire(store, (kept.current, kept.previous))
-        forget_silent(store)
-        forget_stateless(store)
+        _retire(store)
     return report
 
 
@@ -179,28 +157,26 @@ def score(known: Known, models: Models, config: Config) -> DataFrame:
     return users.unionByName(tiles.mapInArrow(scored_titles(scoring), SCORED))
 
 
-class Stages:
-    """Seconds per stage, each announced as it begins."""
-
-    def __init__(self, say: Progress) -> None:
-        self.seconds: dict[str, float] = {}
-        self._say = say
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        """A stage of the run."""
-        self._say(name)
-        begun = time.monotonic()
-        yield
-        self.seconds[name] = round(time.monotonic() - begun, 2)
-
-
 def _refuse_earlier(pointer: Generations, horizon: int) -> None:
     if horizon < pointer.current_horizon:
         raise RefusedError(
             f"generation {pointer.current} at {rfc3339(pointer.current_horizon)} is in service, and an earlier night "
             "would take readers back: write it to the lake alone with --lake-only"
         )
+
+
+def _conform(lake: Lake, store: Store, config: Config) -> None:
+    """All that was received is in silver, and nobody who was erased."""
+    lake.create(*TABLES)
+    conform_bronze(lake, config)
+    erase(lake, noted(store).values(), config)
+
+
+def _keep(lake: Lake, found: Learnt, scored: DataFrame) -> None:
+    """Write to the lake what the generation says and how it was measured."""
+    number = found.tonight.models.generation
+    lake.replace_where(prediction_rows(number, scored), PREDICTIONS, f"generation = {number}")
+    lake.replace_where(backtest_rows(lake.spark, found.judged), BACKTESTS, f"generation = {number}")
 
 
 def _publish(store: Store, config: Config, tonight: Candidate, scored: DataFrame) -> int:
@@ -215,6 +191,14 @@ def _publish(store: Store, config: Config, tonight: Candidate, scored: DataFrame
     if former not in (0, number):  # after the flip the speed layer speaks with the new models
         store.put_agreement(agreement(store, number, tonight.models.horizon, former))
     return len(lists.piece_keys())
+
+
+def _retire(store: Store) -> None:
+    """What no reader asks for any more goes from the store."""
+    kept = store.generations()
+    retire(store, (kept.current, kept.previous))
+    forget_silent(store)
+    forget_stateless(store)
 
 
 def _record(lake: Lake, store: Store, tonight: Candidate, report: NightReport) -> None:
@@ -233,13 +217,14 @@ def _record(lake: Lake, store: Store, tonight: Candidate, report: NightReport) -
     store.put_report(report.generation, told)
 
 
-def _report(tonight: Candidate, selected: Selected, seconds: dict[str, float], **told: Any) -> NightReport:
-    models = tonight.models
+def _report(found: Learnt, seconds: dict[str, float], **told: Any) -> NightReport:
+    models, selected = found.tonight.models, found.selected
     in_service = models.in_service()
     return NightReport(
         generation=models.generation, horizon=rfc3339(models.horizon),
         models={use_case: model.name for use_case, model in in_service.items()},
         trained_in={use_case: model.version for use_case, model in in_service.items()},
         trials=selected.trials, reasons=selected.reasons, settings=selected.settings.model_dump(mode="json"),
-        features=feature_rows(models), fidelity=tonight.fidelity, seconds=seconds, **told,
+        features=feature_rows(models), fidelity=found.tonight.fidelity, verdicts=found.verdicts,
+        evidence=found.judged.evidence, seconds=seconds, **told,
     )  # fmt: skip

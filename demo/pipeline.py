@@ -15,8 +15,9 @@ from pyspark.sql import functions as F
 from batch.conform import conform_bronze
 from batch.ingestion.ingest import ingest
 from batch.ingestion.mapping import load_mapping
-from batch.pipeline import NightReport, Stages, run_night
+from batch.pipeline import NightReport, run_night
 from batch.reporting.aftermath import tell
+from batch.stages import Stages
 from demo.datasets import Datasets, prepare
 from demo.evaluate import Truth, ask_all, judged, samples
 from demo.last_fifth import last_fifth
