@@ -15,7 +15,7 @@ CREATE_SECONDS = 30.0
 
 
 class BrokerError(RuntimeError):
-    """The broker does not answer or refuses; the message says what."""
+    """The broker does not answer or refuses; the message says what, and the remedy."""
 
 
 def existing_topics(config: Config, timeout: float = 5.0) -> set[str]:
@@ -69,7 +69,7 @@ def _admin(config: Config, timeout: float) -> Iterator[KafkaAdminClient]:
         finally:
             admin.close()
     except KafkaError as error:
-        raise BrokerError(f"broker {config.kafka.bootstrap} does not answer: {error}") from None
+        raise BrokerError(_away(config.kafka.bootstrap, error)) from None
 
 
 def _require_listener(bootstrap: str, timeout: float) -> None:
@@ -78,7 +78,11 @@ def _require_listener(bootstrap: str, timeout: float) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=timeout).close()
     except OSError as error:
-        raise BrokerError(f"broker {bootstrap} does not answer: {error}") from None
+        raise BrokerError(_away(bootstrap, error)) from None
+
+
+def _away(bootstrap: str, error: Exception) -> str:
+    return f"broker {bootstrap} does not answer: {error}; start it with `lambda-arch up`, or correct kafka.bootstrap"
 
 
 if __name__ == "__main__":

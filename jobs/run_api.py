@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import socket
 import sys
 
 from lambda_arch.clock import wall_now
@@ -23,17 +24,35 @@ def main() -> None:
 
 
 def run(config: Config) -> None:
-    """Serve on the configured address until stopped; raises ConfigError for one beyond this machine without keys."""
+    """Serve on the configured address until stopped.
+
+    Raises ConfigError for an address beyond this machine without keys, and for one on which it cannot listen.
+    """
     host = config.serving.host
     if not (_is_loopback(host) or _has_keys(config)):
         raise ConfigError(
             f"serving.host {host}: without API keys everybody could ask and write, so the API listens on this machine "
             "only; make a key with `lambda-arch keys create`, or set serving.host to 127.0.0.1"
         )
+    _require_free(host, config.serving.port)
     if config.serving.server == "granian":
         by_granian(config.serving)
     else:
         by_uvicorn(create_app(config), config.serving)
+
+
+def _require_free(host: str, port: int) -> None:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as tried:
+            # As the servers do: what a process of before leaves behind for a minute is no hindrance.
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as error:
+        raise ConfigError(
+            f"serving.host {host}, serving.port {port}: cannot listen there: {error.strerror}; stop what does, or "
+            "correct them"
+        ) from None
 
 
 def _has_keys(config: Config) -> bool:

@@ -189,7 +189,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"configuration {path}: {error.strerror}; fix {FILE_VARIABLE} or the file") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"configuration {path}: not YAML: {error}") from None
+        raise ConfigError(f"configuration {path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(loaded or {}, dict):
         raise ConfigError(f"configuration {path}: want a mapping of settings at the top")
     return loaded or {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from jobs.report import stdout_apart
+from lambda_arch.config import ConfigError, load_config
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,8 @@ from jobs.report import stdout_apart
         ({}, ["quarantine", "show", "events"], "want TOPIC/PARTITION/OFFSET"),
         ({}, ["quarantine", "list", "--since", "monday"], "--since monday: "),
         ({"LAMBDA_ARCH__KAFKA__BOOTSTRAP": "127.0.0.1:1"}, ["quarantine", "replay"], "127.0.0.1:1 does not answer"),
+        ({"LAMBDA_ARCH__KAFKA__BOOTSTRAP": "127.0.0.1:1"}, ["decisions", "list"], "start it with `lambda-arch up`, or"),
+        ({}, ["trending"], "or correct store.url"),
         ({}, ["quarantine", "replay", "--as", "titles"], "--as titles: want events or posts"),
         ({}, ["replay"], "store does not answer"),
         ({}, ["replay", "--rate", "0"], "--rate 0: want a number above 0, or max"),
@@ -51,6 +55,37 @@ def test_a_users_mistake_is_one_line_and_exit_code_two(
     assert told.returncode == 2
     assert message in told.stderr
     assert len(told.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("serving: [\n", "settings.yaml: not YAML: "),
+        ("serving: {port: abc}\n", "setting serving.port: Input should be a valid integer"),
+        ("serving: {prot: 1}\n", "unknown setting serving.prot"),
+        ("serving: {policies: {recommend: {rule: oldest}}}\n", "serving.policies.recommend.rule"),
+    ],
+)
+def test_settings_that_are_wrong_are_one_line_that_names_them(tmp_path: Path, text: str, message: str) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(text)
+    with pytest.raises(ConfigError) as found:
+        load_config({"LAMBDA_ARCH_CONFIG": str(settings)})
+    assert message in str(found.value)
+    assert "\n" not in str(found.value)
+
+
+def test_an_api_whose_port_is_taken_says_which_setting_to_correct() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        told = subprocess.run(
+            [sys.executable, "-m", "jobs.run_api"], env={**os.environ, "LAMBDA_ARCH__SERVING__PORT": str(port)},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert (told.returncode, len(told.stderr.strip().splitlines())) == (1, 1)
+    assert f"serving.host 127.0.0.1, serving.port {port}: cannot listen there: Address already in use" in told.stderr
 
 
 def test_jars_that_are_not_there_are_named_with_the_remedy(tmp_path: Path) -> None:
