@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 import hiredis
 
@@ -35,6 +35,7 @@ from lambda_arch.trending import Trends, trends
 
 PROBE_SECONDS, BULK_SECONDS = 0.1, 30.0
 _FAULTS = (hiredis.ReplyError, OSError)
+Told = TypeVar("Told")
 _POINTER: tuple[Command, ...] = (("HGETALL", GENERATION_KEY), ("GET", CLOCK_KEY))
 
 
@@ -50,7 +51,8 @@ class AsyncStore:
         self._bulk = servers_at(self._address, BULK_SECONDS)  # records do not queue behind megabytes of models
         self._expected = 0
         self._gathered: list[Asked] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[tuple[Generations, int]] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._away = ""
 
     async def close(self) -> None:
@@ -60,8 +62,10 @@ class AsyncStore:
         await asyncio.gather(*self._tasks, self._servers.close(), self._bulk.close(), return_exceptions=True)
 
     async def pointer(self) -> tuple[Generations, int]:
-        """The generations and the event clock, in one round trip."""
-        return _pointer_of(_sound(await self._ask(_POINTER), self._refused))
+        """The generations and the event clock, in one round trip for all who ask in one tick of the event loop."""
+        if self._looking is None:
+            self._looking = self._begin(self._look())
+        return await asyncio.shield(self._looking)  # who goes away must not end what others wait for
 
     async def read(self, entity: str, use_cases: Sequence[UseCase]) -> Reading:
         """Pointer, clock and an entity's records in one round trip; a second one only after a flip."""
@@ -134,6 +138,10 @@ class AsyncStore:
             raise self._refused(error) from None
         return _sound(answers, self._refused)
 
+    async def _look(self) -> tuple[Generations, int]:
+        self._looking = None  # who asks from now on wants to know how it is after now
+        return _pointer_of(_sound(await self._ask(_POINTER), self._refused))
+
     def _send(self) -> None:
         gathered, self._gathered = self._gathered, []
         for batch in batches(gathered):
@@ -188,10 +196,11 @@ class AsyncStore:
                 continue
             self._away = ""
 
-    def _begin(self, doing: Any) -> None:
+    def _begin(self, doing: Coroutine[Any, Any, Told]) -> asyncio.Task[Told]:
         task = asyncio.create_task(doing)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _refused(self, error: object) -> StoreError:
         cause = str(error).rstrip(".")

@@ -449,6 +449,30 @@ def test_what_is_read_in_one_tick_travels_together(store: Store, store_url: str)
     assert asyncio.run(in_one_tick()) == [int(entity.rpartition("-")[2]) for entity in entities]
 
 
+def test_the_pointer_is_asked_for_once_in_a_tick_and_again_in_the_next(store: Store, store_url: str) -> None:
+    def asked() -> int:
+        told: int = store.redis.info("commandstats")["cmdstat_hgetall"]["calls"]
+        return told
+
+    async def in_two_ticks() -> tuple[int, int]:
+        reader = AsyncStore(store_url)
+        first = await reader.pointer()
+        before = asked()
+        leaving = asyncio.ensure_future(reader.pointer())
+        waiting = asyncio.gather(*(reader.pointer() for _ in range(100)))
+        asyncio.get_running_loop().call_soon(leaving.cancel)
+        found, between = await waiting, asked()
+        store.advance_clock(first[1] + 1)
+        _, newer = await reader.pointer()
+        assert leaving.cancelled()
+        assert {clock for _, clock in found} == {first[1]}
+        assert newer == first[1] + 1
+        await reader.close()
+        return between - before, asked() - between
+
+    assert asyncio.run(in_two_ticks()) == (1, 1)
+
+
 def test_one_reader_s_fault_is_not_another_s(store: Store, store_url: str, entity: str) -> None:
     broken = fresh()
     store.redis.set(speed_key(broken), "no hash", ex=60)
