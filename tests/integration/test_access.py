@@ -193,6 +193,8 @@ def test_every_reply_has_the_headers_for_browsers(serve: Serve, file: KeysFile) 
         assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["cache-control"] == "no-store"
+        apart = [headers[f"cross-origin-{kind}-policy"] for kind in ("resource", "opener")]
+        assert apart == ["same-origin", "same-origin"]
 
 
 def test_other_sites_may_ask_only_where_that_is_configured(serve: Serve, file: KeysFile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -30,6 +31,7 @@ from lambda_arch.commits import Commit
 from lambda_arch.config import Config, ConfigError, load_config
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.models import Models
+from lambda_arch.reads import AsyncStore
 from lambda_arch.records import Prediction, UseCase, encode
 from lambda_arch.store import Store, StoreError
 from serving.app import create_app
@@ -332,6 +334,26 @@ def test_answers_follow_a_flip_by_themselves(filled: Store, small_models: Models
     assert ok(client, "/v1/users/1/churn")["generation"] == 2
     filled.put_models(msgspec.structs.replace(small_models, generation=3), FIDELITY)
     filled.flip(3, HORIZON)
+    wait_for(lambda: ok(client, "/v1/users/1/churn")["generation"] == 3)
+
+
+def test_while_a_new_generation_is_loaded_the_one_in_memory_answers(
+    filled: Store, small_models: Models, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, at_it, may_go_on, models = serve(), threading.Event(), threading.Event(), AsyncStore.models
+
+    async def slow(self: AsyncStore, generation: int) -> Models | None:
+        at_it.set()
+        await asyncio.to_thread(may_go_on.wait, 20)
+        return await models(self, generation)
+
+    assert ok(client, "/v1/users/1/churn")["generation"] == 2
+    monkeypatch.setattr(AsyncStore, "models", slow)
+    filled.put_models(msgspec.structs.replace(small_models, generation=3), FIDELITY)
+    filled.flip(3, HORIZON)
+    told = [ok(client, "/v1/users/1/churn")["generation"] for _ in range(3)]
+    assert (at_it.is_set(), told, may_go_on.is_set()) == (True, [2, 2, 2], False)
+    may_go_on.set()
     wait_for(lambda: ok(client, "/v1/users/1/churn")["generation"] == 3)
 
 

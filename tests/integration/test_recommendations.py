@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 from jobs.cli import app as console
 from lambda_arch.clock import DAY, HOUR, rfc3339
 from lambda_arch.config import Config, ConfigError, load_config
+from lambda_arch.experiments import Arm, Experiment
 from lambda_arch.fidelity import FidelityTable, Measure
 from lambda_arch.models import Models, SegmentModel, SentimentModel, Title
 from lambda_arch.predictions import Scoring, predict_user
@@ -514,6 +515,19 @@ def test_nobody_and_no_title_can_be_explained_too(client: httpx.Client) -> None:
     assert [word["word"] for word in title_reply["words"]["strongest"]["positive"]] == ["good", "bad"]
     of_text = ok(client, "/v1/titles/t001/explain?text=so bad")["words"]
     assert ([word["word"] for word in of_text["text"]], of_text["strongest"]) == (["bad"], None)
+
+
+def test_an_experiment_s_arm_has_its_placement_where_none_is_asked_for(
+    config: Config, client: httpx.Client, rules: Path
+) -> None:
+    arms = {name: Arm(weight=1, placement="drama") for name in ("control", "other")}
+    tried = Experiment(name="drama-first", use_case="recommend", arms=arms)
+    serving = under(config, rules).serving.model_copy(update={"experiments": (tried,)})
+    expected = asked(client, "n=20&placement=drama")
+    assert expected != asked(client, "n=20")
+    with served(config.model_copy(update={"serving": serving})) as trying:
+        assert asked(trying, "n=20") == asked(trying, "n=20&placement=drama") == expected
+        assert asked(trying, "n=20&placement=varied") == asked(client, "n=20&placement=varied")
 
 
 def test_rules_are_read_again_when_they_change_and_a_broken_file_leaves_the_good_ones(
