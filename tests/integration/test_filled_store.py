@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from filled_store import RISING, fill
 from in_process import asked
+from served import served
 from store_server import StoreServer
 from test_api import NOW, record
 from test_members import risk_of
 from typer.testing import CliRunner
 
 from jobs.cli import app as console
-from lambda_arch.clock import HOUR, rfc3339
+from lambda_arch.checking import Limits, checked_event
+from lambda_arch.clock import HOUR, rfc3339, wall_now
 from lambda_arch.commits import Commit
 from lambda_arch.config import Config, load_config
 from lambda_arch.models import Models
@@ -98,6 +104,47 @@ def test_what_makes_somebody_leave_is_told_with_its_sign_and_adds_up(config: Con
     assert (tenure["feature"], tenure["contribution"]) == ("number:tenure", pytest.approx(-0.3))
     assert churn["log_odds"] == pytest.approx(churn["intercept"] + tenure["contribution"]) == pytest.approx(0.2)
     assert "number:tenure" in printed(config, "explain", "user", "42")
+
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# A line of curl, with those that it goes on in, and without what its answer goes into.
+CURL = re.compile(r"^(?:\$ )?curl ((?:[^\n|>#\\]|\\\n)*:18080(?:[^\n|>#\\]|\\\n)*)", re.MULTILINE)
+
+
+class Curl(argparse.ArgumentParser):
+    """What the documents use of curl."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_argument("url")
+        self.add_argument("-d", "--data", default="")
+        self.add_argument("-H", "--header", action="append", default=[])
+        self.add_argument("-X", "--request")
+        self.add_argument("-s", "-i", action="store_true", dest="told")
+
+    @classmethod
+    def of(cls, line: str) -> tuple[str, str, dict[str, str], bytes]:
+        """Method, path with query, headers and body."""
+        asked = cls().parse_args(shlex.split(line.replace("\\\n", " ")))
+        method = asked.request or ("POST" if asked.data else "GET")
+        headers = dict(header.split(": ", 1) for header in asked.header if "…" not in header)
+        return method, asked.url.partition(":18080")[2], headers, asked.data.encode()
+
+
+EXAMPLES = [Curl.of(line) for document in DOCUMENTS for line in CURL.findall(document.read_text("utf-8"))]
+
+
+def test_every_question_of_the_documents_is_answered(config: Config) -> None:
+    handed_in = [body for _, path, _, body in EXAMPLES if path == "/v1/events"]
+    asked_for = [one for one in EXAMPLES if one[0] != "DELETE" and one[1] != "/v1/events"]
+    assert (len(handed_in) > 0, len(asked_for) > 12) == (True, True)
+    limits = Limits(config.events.max_bytes, wall_now())
+    assert [checked_event(body, limits) for body in handed_in if isinstance(checked_event(body, limits), tuple)] == []
+    with served(config) as client:
+        for method, path, headers, body in asked_for:
+            reply = client.request(method, path, headers=headers, content=body)
+            assert reply.status_code == 200, (path, reply.text)
 
 
 @pytest.mark.parametrize("cutoff", [0.95, 0.9, 0.5])
