@@ -19,7 +19,7 @@ from lambda_arch.reads import AsyncStore
 from lambda_arch.records import Prediction, UseCase
 from lambda_arch.store import StoreError
 from serving.arbiter import Candidates, Context, Decision, Rejection, age, arbitrate
-from serving.current import Current, Loaded
+from serving.current import Current, Loaded, Prepare
 from serving.fallback import fallback
 from serving.former import Former, Records
 from serving.stored import Pair, candidates
@@ -130,6 +130,10 @@ class Answers:
         if not serving.experiments:
             return serving.policies.of(use_case)
         return serving.policy(use_case, self.assigned(use_case, entity).policy)
+
+    def before_use(self, prepare: Prepare) -> None:
+        """Have new models prepared while the old ones still answer."""
+        self._current.prepare = prepare
 
     def everybodys(self, use_case: UseCase) -> Policy:
         """The policy of whoever is in no arm."""

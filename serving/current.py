@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -13,6 +14,7 @@ from lambda_arch.records import UnknownSchemaError
 from lambda_arch.store import StoreError
 
 RETRY_SECONDS = 1.0
+Prepare = Callable[[Models], Awaitable[None]]
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -30,12 +32,14 @@ class Loaded(msgspec.Struct, frozen=True):
 class Current:
     """Follows the pointer: a new generation is loaded beside the old one, which answers until then.
 
-    `loaded` is what is in memory; `fault` says why it is not the generation that was asked for.
+    `loaded` is what is in memory; `fault` says why it is not the generation that was asked for. `prepare` makes of new
+    models what answers need besides, before they are in use.
     """
 
     def __init__(self, store: AsyncStore) -> None:
         self._store = store
         self.loaded = Loaded()
+        self.prepare: Prepare = _nothing
         self._loading: asyncio.Task[None] | None = None
         self._not_before = 0.0
         self.fault = ""
@@ -74,4 +78,9 @@ class Current:
         if models is None:
             self.fault = f"models of generation {generation} are gone: publish it again with `lambda-arch night`"
             return
+        await self.prepare(models)
         self.loaded, self.fault, self._not_before = Loaded(models, fidelity), "", 0.0
+
+
+async def _nothing(models: Models) -> None:
+    """Models are all that is needed."""

@@ -64,6 +64,10 @@ class Recommender:
     def __init__(self, answers: Answers, rules: Rulebook, premieres: Premieres, history_limit: int) -> None:
         self._answers, self.rules, self._limit = answers, rules, history_limit
         self._shelves, self._premieres = Shelves(), premieres
+        answers.before_use(self._prepare)
+
+    async def _prepare(self, models: Models) -> None:
+        await self._shelves.prepare(models, self.rules.book)
 
     async def of_user(self, user_id: str, wish: Wish) -> Recommended:
         """What a viewer gets; raises WishError for what the rules do not know, StoreError where the store is away."""

@@ -48,6 +48,10 @@ class Shelf:
         self._rules: dict[str, list[Rule]] = {}
         self._weights: dict[str, Floats] = {}
 
+    def is_of(self, models: Models, book: Book) -> bool:
+        """Whether it was made of these."""
+        return self.models is models and self.book is book
+
     def __len__(self) -> int:
         """How many titles there are."""
         return len(self.titles)
