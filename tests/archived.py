@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from speed_stack import events, posts
 
 from batch.audience import publish_lists
+from batch.conform import conform_bronze
 from batch.known import known_before
 from batch.pipeline import score
 from batch.publish import prediction_rows, write_store
@@ -23,7 +24,7 @@ from lambda_arch.models import Models
 from lambda_arch.profile_rows import profiles_of
 from lambda_arch.schemas import RAW
 from lambda_arch.store import Store
-from lambda_arch.tables import GENERATIONS, PREDICTIONS
+from lambda_arch.tables import BRONZE, GENERATIONS, PREDICTIONS, TABLES
 from lambda_arch.tiles import Profile
 from streaming.apply import Applier
 from streaming.gate import gated_events, gated_posts
@@ -81,6 +82,18 @@ def publish(lake: Lake, config: Config, store: Store, models: Models) -> None:
     store.reserve(number, models.horizon)
     store.advance_clock(models.horizon)
     store.flip(number, models.horizon)
+
+
+def archived(lake: Lake, config: Config, url: str, database: int, models: Models) -> tuple[Config, Store, list[Row]]:
+    """A lake with records, and the store of a generation and of a stream that know them."""
+    rows = records(models.horizon)
+    lake.create(*TABLES)
+    lake.append(lake.spark.createDataFrame(rows, RAW), BRONZE)
+    conform_bronze(lake, config)
+    config, store = empty_store(config, url, database)
+    publish(lake, config, store, models)
+    streamed(lake.spark, config, store, rows)
+    return config, store, rows
 
 
 def records(horizon: int) -> list[Row]:

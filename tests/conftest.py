@@ -50,6 +50,15 @@ def store_url(store_server: StoreServer) -> str:
     return store_server.url
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
+    """A store server of the module's own, which its tests may empty, end and start again."""
+    own = StoreServer(tmp_path_factory.mktemp("own-store"))
+    own.start()
+    yield own
+    own.stop()
+
+
 @pytest.fixture(scope="session")
 def small_models() -> Models:
     """Generation 2's models: four titles, three segments, three account features, two words."""

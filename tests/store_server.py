@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import which
 
 import redis
 
 from deploy.ports import free_ports
+from lambda_arch.store import Store
 
 START_SECONDS = 20.0
 
@@ -39,6 +42,16 @@ class StoreServer:
             self._process.kill()
             self._process.wait(START_SECONDS)
             self._process = None
+
+
+@contextmanager
+def emptied(url: str) -> Iterator[Store]:
+    """A client of a database that is empty before and after."""
+    store = Store(url, 1)
+    store.redis.flushdb()
+    yield store
+    store.redis.flushdb()
+    store.redis.close()
 
 
 def free_port() -> int:

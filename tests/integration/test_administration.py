@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 from served import served
-from store_server import StoreServer
+from store_server import StoreServer, emptied
 
 from lambda_arch.clock import HOUR
 from lambda_arch.config import load_config
@@ -22,20 +22,10 @@ pytestmark = pytest.mark.servers
 FIDELITY = FidelityTable(2, {"churn": {"batch": {"0": Measure(-0.5, 0.01, 99)}}})
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
-    own = StoreServer(tmp_path_factory.mktemp("administration"))
-    own.start()
-    yield own
-    own.stop()
-
-
 @pytest.fixture
 def store(server: StoreServer) -> Iterator[Store]:
-    store = Store(server.url, 1)
-    store.redis.flushall()
-    yield store
-    store.redis.close()
+    with emptied(server.url) as store:
+        yield store
 
 
 @pytest.fixture

@@ -12,15 +12,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
-import uvicorn
 from pydantic import BaseModel
-from store_server import StoreServer
+from served import served, wait_for
+from store_server import StoreServer, emptied
 from typer.testing import CliRunner, Result
 
 from deploy.ports import free_ports
@@ -34,7 +35,6 @@ from lambda_arch.models import Models
 from lambda_arch.reads import AsyncStore
 from lambda_arch.records import Prediction, UseCase, encode
 from lambda_arch.store import Store, StoreError
-from serving.app import create_app
 from serving.replies import ChurnReply, EntityReply, RecommendationsReply, SegmentReply, SentimentReply
 
 pytestmark = pytest.mark.servers
@@ -81,15 +81,6 @@ def record(use_case: UseCase, entity: str, layer: str, **changes: object) -> Pre
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
-    """A store of this module's own, as it is killed here."""
-    own = StoreServer(tmp_path_factory.mktemp("api-store"))
-    own.start()
-    yield own
-    own.stop()
-
-
-@pytest.fixture(scope="module")
 def config(server: StoreServer) -> Config:
     return load_config({"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event"})
 
@@ -100,33 +91,15 @@ Serve = Callable[[], httpx.Client]
 @pytest.fixture
 def serve(config: Config) -> Iterator[Serve]:
     """Start the API in a thread, as often as asked, each with nothing in memory yet."""
-    running: list[tuple[uvicorn.Server, threading.Thread, httpx.Client]] = []
-
-    def start() -> httpx.Client:
-        [port] = free_ports(1)
-        api = uvicorn.Server(uvicorn.Config(create_app(config), port=port, ws="none", log_level="warning"))
-        thread = threading.Thread(target=api.run)
-        thread.start()
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
-        running.append((api, thread, client))
-        wait_for(lambda: api.started)
-        return client
-
-    yield start
-    for api, thread, client in running:
-        client.close()
-        api.should_exit = True
-        thread.join(10)
-        assert not thread.is_alive()
+    with ExitStack() as running:
+        yield lambda: running.enter_context(served(config))
 
 
 @pytest.fixture
 def store(server: StoreServer) -> Iterator[Store]:
     """The store, empty."""
-    store = Store(server.url, 1)
-    store.redis.flushall()
-    yield store
-    store.redis.close()
+    with emptied(server.url) as store:
+        yield store
 
 
 @pytest.fixture
@@ -143,13 +116,6 @@ def filled(store: Store, small_models: Models) -> Store:
         if entity != "u:7":
             store.commit([Commit(entity, 0, 0, b"", [record(use, entity, "speed") for use in use_cases])])
     return store
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def ok(client: httpx.Client, path: str) -> Any:

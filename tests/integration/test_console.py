@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 
@@ -11,10 +10,10 @@ import httpx
 import msgspec
 import pytest
 import test_members as members
-import uvicorn
 from browser import Watched, browser, serious
 from playwright.sync_api import Browser
-from store_server import StoreServer, free_port
+from served import served
+from store_server import StoreServer, emptied
 from test_api import FIDELITY, HORIZON, NOW, VALUES, record
 from test_members import CURVE
 
@@ -30,7 +29,6 @@ from lambda_arch.scorers import put_query, put_scorer
 from lambda_arch.store import Store
 from lambda_arch.talked_about import note_trending
 from lambda_arch.tiles import MILLION, Profile, Seen, Tile
-from serving.app import create_app
 from serving.pulse import BEAT_SECONDS, Flow, flow_of
 
 pytestmark = pytest.mark.servers
@@ -50,20 +48,9 @@ QUERY = {"query": "speed-events", "per_second": 8.0, "lag": {"events/0": 1}, "co
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
-    """A store of this module's own."""
-    own = StoreServer(tmp_path_factory.mktemp("console-store"))
-    own.start()
-    yield own
-    own.stop()
-
-
-@pytest.fixture(scope="module")
 def store(server: StoreServer) -> Iterator[Store]:
-    """Its client."""
-    store = Store(server.url, 1)
-    yield store
-    store.redis.close()
+    with emptied(server.url) as store:
+        yield store
 
 
 @pytest.fixture(scope="module")
@@ -87,16 +74,8 @@ def base(server: StoreServer, store: Store, small_models: Models) -> Iterator[st
     store.publish(2, [("u:43", {"profile": msgspec.msgpack.encode(WATCHED)})])
     note_views(store, [Commit("u:43", 0, 0, b"", [], new=(Seen(HORIZON + HOUR, 1, "premiere", MILLION),))])
     note_trending(store, [RISING])
-    config = load_config({"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event"})
-    port = free_port()
-    api = uvicorn.Server(uvicorn.Config(create_app(config), port=port, ws="none", log_level="warning"))
-    thread = threading.Thread(target=api.run)
-    thread.start()
-    while not api.started:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    api.should_exit = True
-    thread.join(20)
+    with served(load_config({"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event"})) as client:
+        yield str(client.base_url)
 
 
 @pytest.fixture

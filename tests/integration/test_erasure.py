@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pyarrow.parquet as pq
 import pytest
-from archived import Row, empty_store, publish, put_generation, records, streamed
+from archived import Row, archived, empty_store, put_generation, streamed
 from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 from served import served
@@ -74,14 +74,8 @@ def stack(
     lake: Lake, config: Config, broker: Config, store_url: str, small_models: Models
 ) -> Iterator[tuple[Config, Store, list[Row]]]:
     """A lake, the store of a generation and of a stream, and the broker."""
-    rows = records(small_models.horizon)
     config = config.model_copy(update={"kafka": broker.kafka, "clock": "event"})
-    lake.create(*TABLES)
-    lake.append(lake.spark.createDataFrame(rows, RAW), BRONZE)
-    conform_bronze(lake, config)
-    config, store = empty_store(config, store_url, DATABASE)
-    publish(lake, config, store, small_models)
-    streamed(lake.spark, config, store, rows)
+    config, store, rows = archived(lake, config, store_url, DATABASE, small_models)
     yield config, store, rows
     store.redis.flushdb()
 

@@ -36,10 +36,8 @@ PREVIOUS = {"generation": "previous"}
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, small_models: Models) -> Iterator[Store]:
+def store(server: StoreServer, small_models: Models) -> Iterator[Store]:
     """Two generations know everybody, the stream knows of one event of each since the second."""
-    server = StoreServer(tmp_path_factory.mktemp("former"))
-    server.start()
     store = Store(server.url, 1)
     store.put_models(small_models, FIDELITY)
     store.flip(1, HORIZON - 24 * HOUR)
@@ -54,7 +52,6 @@ def store(tmp_path_factory: pytest.TempPathFactory, small_models: Models) -> Ite
     Applier(store, 2000, 50).apply_records(events)
     yield store
     store.redis.close()
-    server.stop()
 
 
 def tried(store: Store, use_case: UseCase, policy: dict[str, Any] = PREVIOUS, shadow: bool = False) -> Config:

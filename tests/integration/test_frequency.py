@@ -35,15 +35,6 @@ placements:
 """
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
-    """A store of this module's own, as it is made full here."""
-    own = StoreServer(tmp_path_factory.mktemp("frequency-store"))
-    own.start()
-    yield own
-    own.stop()
-
-
 @pytest.fixture
 def store(server: StoreServer, small_models: Models) -> Iterator[Store]:
     """A generation that knows of one viewer that they saw `c`; what is popular is c, a, b, d, and then e."""

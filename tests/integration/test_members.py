@@ -109,15 +109,6 @@ def stream(store: Store, user: str, version: int = 0, **said: Prediction) -> Non
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
-    """A store of this module's own."""
-    own = StoreServer(tmp_path_factory.mktemp("members-store"))
-    own.start()
-    yield own
-    own.stop()
-
-
-@pytest.fixture(scope="module")
 def config(server: StoreServer) -> Config:
     return load_config({"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event"})
 

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from in_process import asked
 from store_content import views
+from store_server import emptied
 
 from lambda_arch import new_titles
 from lambda_arch.clock import DAY, HOUR
@@ -41,11 +42,8 @@ RULES = "ratings: {scale: {G: 0, R: 17}, unrated: 12, titles: {premiere: R}}\n"
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
     """An empty store of the test's own."""
-    store = Store(f"{store_url.removesuffix('/0')}/{DATABASE}", 1)
-    store.redis.flushdb()
-    yield store
-    store.redis.flushdb()
-    store.redis.close()
+    with emptied(f"{store_url.removesuffix('/0')}/{DATABASE}") as store:
+        yield store
 
 
 def model(*placed: str) -> RecommendModel:

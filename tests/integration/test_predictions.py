@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from test_members import ODD, USERS, client, config, mixed, ok, server, store
+from test_members import ODD, USERS, client, config, mixed, ok, store
 
 from lambda_arch.store import Store
 

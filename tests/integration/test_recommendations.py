@@ -110,10 +110,8 @@ def night(models: Models) -> Profile:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, models: Models, night: Profile) -> Iterator[Store]:
+def store(server: StoreServer, models: Models, night: Profile) -> Iterator[Store]:
     """The night's generation, and two views of the viewer since."""
-    server = StoreServer(tmp_path_factory.mktemp("store"))
-    server.start()
     store = Store(server.url, 1)
     scoring = Scoring(models, "batch", HORIZON, HORIZON, 50)
     records = predict_user("viewer", night, scoring)
@@ -127,7 +125,6 @@ def store(tmp_path_factory: pytest.TempPathFactory, models: Models, night: Profi
     applier.apply_records([watched(3, 2000, HORIZON + HOUR, "newcomer")])
     yield store
     store.redis.close()
-    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +135,8 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def config(store: Store) -> Config:
-    port = store.redis.connection_pool.connection_kwargs["port"]
-    return load_config({"LAMBDA_ARCH__STORE__URL": f"redis://127.0.0.1:{port}/0", "LAMBDA_ARCH__CLOCK": "event"})
+def config(server: StoreServer, store: Store) -> Config:
+    return load_config({"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event"})
 
 
 def under(config: Config, rules: Path) -> Config:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from archived import Row, empty_store, publish, records, streamed
+from archived import archived, empty_store
 from pyspark.sql import SparkSession
 from store_content import content
 from typer.testing import CliRunner
 
-from batch.conform import conform_bronze
 from batch.republish import NotEmptyError, republish
 from batch.stored import NoGenerationError
 from jobs.cli import app
@@ -19,9 +18,7 @@ from lambda_arch.config import Config
 from lambda_arch.keys import speed_key
 from lambda_arch.lake import Lake
 from lambda_arch.models import Models
-from lambda_arch.schemas import RAW
 from lambda_arch.store import Store
-from lambda_arch.tables import BRONZE, TABLES
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark]
 DATABASE = 10
@@ -30,13 +27,7 @@ DATABASE = 10
 @pytest.fixture
 def lost(lake: Lake, config: Config, store_url: str, small_models: Models) -> Iterator[tuple[Config, Store]]:
     """The store of a generation and of a stream, whose lake has all of it."""
-    rows: list[Row] = records(small_models.horizon)
-    lake.create(*TABLES)
-    lake.append(lake.spark.createDataFrame(rows, RAW), BRONZE)
-    conform_bronze(lake, config)
-    config, store = empty_store(config, store_url, DATABASE)
-    publish(lake, config, store, small_models)
-    streamed(lake.spark, config, store, rows)
+    config, store, _ = archived(lake, config, store_url, DATABASE, small_models)
     yield config, store
     store.redis.flushdb()
 

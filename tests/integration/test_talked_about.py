@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 import pytest
+from store_server import emptied
 
 from lambda_arch.clock import DAY, HOUR, MINUTE, parse_rfc3339, rfc3339
 from lambda_arch.commits import Commit
@@ -30,11 +31,8 @@ DAYS = 10
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
     """An empty store of the test's own."""
-    store = Store(f"{store_url.removesuffix('/0')}/{DATABASE}", 1)
-    store.redis.flushdb()
-    yield store
-    store.redis.flushdb()
-    store.redis.close()
+    with emptied(f"{store_url.removesuffix('/0')}/{DATABASE}") as store:
+        yield store
 
 
 @pytest.fixture
