@@ -16,7 +16,7 @@ from filled_store import RISING, fill
 from in_process import asked
 from served import served
 from store_server import StoreServer
-from test_api import NOW, record
+from test_api import FIDELITY, NOW, record
 from test_members import risk_of
 from typer.testing import CliRunner
 
@@ -25,6 +25,7 @@ from lambda_arch.checking import Limits, checked_event
 from lambda_arch.clock import HOUR, rfc3339, wall_now
 from lambda_arch.commits import Commit
 from lambda_arch.config import Config, load_config
+from lambda_arch.fidelity import Blend, Measure
 from lambda_arch.models import Models
 from lambda_arch.records import Prediction, encode
 from lambda_arch.store import Store
@@ -33,6 +34,7 @@ from lambda_arch.tiles import Account, Profile, Tile
 from serving.app import create_app
 
 pytestmark = pytest.mark.servers
+BLEND = Blend(0.25, Measure(0.05, 0.01, 99))  # of the speed layer's weight, and its gain
 
 
 def talked(title: str, direction: str, score: float, hours: int) -> Prediction:
@@ -44,7 +46,7 @@ def talked(title: str, direction: str, score: float, hours: int) -> Prediction:
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory, small_models: Models) -> Iterator[Config]:
-    """Titles b, c and d rise, e falls, and customer 42 has an account."""
+    """Titles b, c and d rise, e falls, customer 42 has an account, and for customer `both` a blend is better."""
     server = StoreServer(tmp_path_factory.mktemp("filled"))
     server.start()
     store = Store(server.url, 1)
@@ -56,6 +58,11 @@ def config(tmp_path_factory: pytest.TempPathFactory, small_models: Models) -> It
     profile = Profile(Tile({"account": 1}, first=account.time, last=account.time, account=account))
     churn = encode(record("churn", "u:42", "batch", value=risk_of(0.55)))
     store.publish(2, [("u:42", {"churn": churn, "profile": msgspec.msgpack.encode(profile)})])
+    models = store.models(2)
+    assert models
+    store.put_models(models, msgspec.structs.replace(FIDELITY, blends={"churn": {"2-4": BLEND}}))
+    store.publish(2, [("u:both", {"churn": encode(record("churn", "u:both", "batch", value=risk_of(0.2)))})])
+    store.commit([Commit("u:both", 0, 0, b"", [record("churn", "u:both", "speed", value=risk_of(0.6))])])
     store.redis.close()
     yield load_config({"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event"})
     server.stop()
@@ -106,6 +113,30 @@ def test_what_makes_somebody_leave_is_told_with_its_sign_and_adds_up(config: Con
     assert "number:tenure" in printed(config, "explain", "user", "42")
 
 
+@pytest.mark.parametrize(
+    ("policy", "layer", "probability"),
+    [
+        pytest.param({"blend": True}, "blend", 0.3, id="where it is wanted and better by more than the margin"),
+        pytest.param({"blend": True, "margin_errors": 6}, "speed", 0.6, id="not where it may be no better"),
+        pytest.param({}, "speed", 0.6, id="not where it is not wanted"),
+    ],
+)
+def test_a_blend_goes_out_named_and_counted(
+    config: Config, policy: dict[str, Any], layer: str, probability: float
+) -> None:
+    churn = config.serving.policies.churn.model_copy(update=policy)
+    policies = config.serving.policies.model_copy(update={"churn": churn})
+    serving = config.serving.model_copy(update={"policies": policies})
+    app = create_app(config.model_copy(update={"serving": serving}))
+    answer, metrics, live = asked(app, ["/v1/users/both/churn", "/metrics", "/v1/live?count=1"])
+    assert (answer.json()["layer"], answer.json()["value"]["probability"]) == (layer, probability)
+    weights = {one["layer"]: one["weight"] for one in answer.json()["decision"]["sources"]}
+    assert weights == ({"batch": 0.75, "speed": 0.25} if layer == "blend" else {})
+    assert f'lambda_arch_decisions_total{{layer="{layer}",rule=' in metrics.text
+    beat = json.loads(live.text.strip().split("data: ")[1])
+    assert beat["answered"]["layers"][layer] == sum(beat["answered"]["layers"].values()) == 1
+
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # A line of curl, with those that it goes on in, and without what its answer goes into.
@@ -147,8 +178,8 @@ def test_every_question_of_the_documents_is_answered(config: Config) -> None:
             assert reply.status_code == 200, (path, reply.text)
 
 
-@pytest.mark.parametrize("cutoff", [0.95, 0.9, 0.5])
-def test_a_cutoff_of_the_command_line_is_that_of_the_api(config: Config, cutoff: float) -> None:
+@pytest.mark.parametrize(("cutoff", "count"), [(0.95, 0), (0.9, 100), (0.5, 101)])
+def test_a_cutoff_of_the_command_line_is_that_of_the_api(config: Config, cutoff: float, count: int) -> None:
     found = json.loads(printed(config, "at-risk", "-n", "200", "--cutoff", str(cutoff), "--json"))
     assert found == told(config, f"/v1/churn/at-risk?n=200&cutoff={cutoff}")["items"]
-    assert len(found) == (100 if cutoff <= 0.9 else 0)
+    assert len(found) == count

@@ -433,6 +433,8 @@ def test_titles_like_one_are_those_of_the_greatest_cosine(client: httpx.Client, 
     reply = ok(client, "/v1/titles/t010/similar?n=5")
     assert ([item["title_id"] for item in reply["items"]], reply["basis"]) == (order[:5], "taste")
     assert [one["title_id"] for one in reply["watched_too"]] == ["t011", "t012"]
+    fewer = ok(client, "/v1/titles/t010/similar?exclude=t011")["watched_too"]
+    assert [one["title_id"] for one in fewer] == ["t012"]
     assert SimilarReply.model_validate(reply)
     westerns = [item["title_id"] for item in ok(client, "/v1/titles/t010/similar?n=3&genre=Western")["items"]]
     assert westerns == [name for name in order if "Western" in models.genres(name)][:3]
