@@ -16,12 +16,13 @@ from lambda_arch.agreement import Agreement
 from serving.answers import Answer
 from serving.rules.filters import kind
 
-LIVE = "/v1/live"  # a stream: how long it was watched is no time to answer
+# What is asked about somebody or something; a file, a look at the quarantine, a watched stream take their own time.
+_QUESTIONS = ("/v1/users/", "/v1/titles/", "/v1/sessions/", "/v1/predictions")
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """Answers by layer since the start, and the milliseconds within which 99 % of requests were; None before any."""
+    """Answers by layer since the start, and the milliseconds within which 99 % of questions were; None before any."""
 
     layers: dict[str, int] = msgspec.field(
         default_factory=lambda: dict.fromkeys(("batch", "speed", "blend", "fallback"), 0)
@@ -119,13 +120,13 @@ class Metrics:
         self._taken(route).observe(seconds)
 
     def answered(self) -> Answered:
-        """What went out so far; of questions, not of health checks and pages."""
+        """What went out so far; of questions, not of files, administration, health checks and pages."""
         layers = Answered().layers
         for sample in self._samples(self._decisions, "_total"):
             layers[sample.labels["layer"]] += int(sample.value)
         within: dict[float, float] = {}
         for sample in self._samples(self._seconds, "_bucket"):
-            if sample.labels["route"].startswith("/v1/") and sample.labels["route"] != LIVE:
+            if sample.labels["route"].startswith(_QUESTIONS):
                 bound = float(sample.labels["le"])
                 within[bound] = within.get(bound, 0) + sample.value
         return Answered(layers, _quantile(within, 0.99))

@@ -9,7 +9,6 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
-from serving.metrics import LIVE
 from serving.problems import DOCUMENTED
 from serving.pulse import Pulse
 
@@ -20,7 +19,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
-@live.get(LIVE, responses=STREAM, response_class=StreamingResponse)
+@live.get("/v1/live", responses=STREAM, response_class=StreamingResponse)
 async def beats(
     request: Request, count: Annotated[int | None, Query(ge=1, le=3600, description="End after so many.")] = None
 ) -> StreamingResponse:

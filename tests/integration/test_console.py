@@ -265,5 +265,6 @@ def test_files_are_compressed_tagged_and_held_to_the_policy(base: str) -> None:
     assert (again.status_code, again.content) == (304, b"")
     policy = httpx.get(f"{base}/").headers["content-security-policy"]
     assert "script-src 'self';" in policy
+    assert "connect-src 'self';" in policy
     for name in ("../app.py", "js/../../app.py", "js/none.js", ""):
         assert httpx.get(f"{base}/console/{name}").status_code == 404

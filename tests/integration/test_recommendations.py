@@ -251,6 +251,14 @@ def test_a_placement_includes_excludes_pins_and_boosts(client: httpx.Client, mod
     assert "t200" not in asked(client, "n=9&placement=front")  # it was seen: a pin never overrides a filter
 
 
+def test_an_explanation_has_the_place_after_each_step_and_the_boost(client: httpx.Client) -> None:
+    reply = ok(client, "/v1/users/viewer/recommendations?n=4&placement=front&seen=true&explain=true")
+    first, pinned, third, _ = [item["why"] for item in reply["value"]["items"]]
+    assert (first["places"], first["boost"]) == ({"ranked": 1, "pin": 1}, 50)
+    assert (third["places"], third["boost"]) == ({"ranked": 2, "pin": 3}, 50)
+    assert (pinned["source"], pinned["places"], pinned["boost"]) == ("pinned", {"ranked": None, "pin": 2}, 1)
+
+
 def test_of_two_neighbours_no_two_share_a_genre(client: httpx.Client, models: Models) -> None:
     found = [models.genres(name) for name in asked(client, "n=30&placement=varied")]
     assert all(left != right for left, right in pairwise(found))
@@ -537,6 +545,8 @@ def test_rules_are_read_again_when_they_change_and_a_broken_file_leaves_the_good
         assert asked(client, "n=1", "nobody") == ["t001"]
         path.write_text("placements: {default: {pin: [{title: t002, at: 1}]}}  # changed")
         wait_for(lambda: asked(client, "n=1", "nobody") == ["t002"])
+        explained = ok(client, "/v1/users/nobody/recommendations?n=1&explain=true")["value"]["explanation"]
+        assert explained == {"placement": "default", "rules": 2, "removed": []}
         path.write_text("placements: {default: {pins: []}}")
         wait_for(lambda: ok(client, "/ready")["faults"] != [])
         ready = ok(client, "/ready")
