@@ -11,7 +11,7 @@ from browser import Watched, browser
 from filled_store import fill
 from playwright.sync_api import Browser, Page
 from served import served
-from store_server import StoreServer
+from store_server import StoreServer, free_port
 
 from lambda_arch.config import load_config
 from lambda_arch.fidelity import METRICS
@@ -143,6 +143,16 @@ def test_members_go_out_as_lines_too(watched: Watched) -> None:
         page.click("tr:has-text('casual') >> text=JSONL")
     assert '"user_id":"user-007"' in started.value.path().read_text("utf-8")
     assert page.locator("#sizes .barlayer .point").count() == 3
+
+
+def test_a_store_that_is_away_is_told_within_a_phone_s_width(chromium: Browser) -> None:
+    with served(load_config({"LAMBDA_ARCH__STORE__URL": f"redis://127.0.0.1:{free_port()}/0"})) as client:
+        page = chromium.new_page(viewport={"width": 360, "height": 740})
+        Watched(page, str(client.base_url).rstrip("/")).open("now")
+        page.wait_for_selector("#pulse:has(.dot.bad):has-text('does not answer')")
+        page.wait_for_selector("#store-1:has-text('away')")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        page.close()
 
 
 def test_the_generation_before_serves_again_after_a_button_is_pressed_twice(watched: Watched, store: Store) -> None:

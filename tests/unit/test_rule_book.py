@@ -76,6 +76,8 @@ ACME = {name for row, name in enumerate(NAMES) if row % 2 == 0}
                      id="a window is closed at its end"),
         pytest.param(book(availability=[{"titles": ["t00"], "from": "2026-03-01T00:00:00Z"}]), Wish(), set(),
                      id="and open at its beginning"),
+        pytest.param(book(availability=[{"titles": ["t00"], "from": "2026-03-01T00:00:00.000001Z"}]), Wish(), {"t00"},
+                     id="but not before it"),
         pytest.param(book(availability=[{"titles": ["t00"], "countries": ["DE"]}]), Wish(), {"t00"},
                      id="of some countries nowhere unknown"),
         pytest.param(book(availability=[{"titles": ["t00"], "countries": ["DE"]},
