@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import msgspec
 import pytest
 from served import served, wait_for
 from store_server import StoreServer
+from typer.testing import CliRunner
 
+from jobs.cli import app as console
 from lambda_arch.clock import DAY, HOUR, rfc3339
 from lambda_arch.config import Config, load_config
 from lambda_arch.erasures import Erasure, person_of
@@ -161,6 +164,19 @@ def test_a_store_that_cannot_be_written_keeps_nobody_from_an_answer(client: http
         store.redis.config_set("maxmemory", 0)
     shows(client, store, "n=2", ["c", "a"])
     assert titles(client, "n=2") == ["b", "d"]
+
+
+def test_the_command_line_keeps_to_the_cap_and_is_not_counted(
+    client: httpx.Client, store: Store, config: Config, rules: Path
+) -> None:
+    for wanted in (["c", "a"], ["c", "a"]):
+        shows(client, store, "n=2", wanted)
+    environment = {"LAMBDA_ARCH__STORE__URL": config.store.url, "LAMBDA_ARCH__CLOCK": "event",
+                   "LAMBDA_ARCH__SERVING__RULES": str(rules)}  # fmt: skip
+    for _ in range(3):
+        told = CliRunner().invoke(console, ["recommend", WHO, "--n", "2", "--json"], env=environment)
+        assert [item["title_id"] for item in json.loads(told.output)["value"]["items"]] == ["b", "d"]
+    assert sum(counted(store).values()) == 4
 
 
 def test_what_was_shown_is_exported_and_erased_with_the_person(client: httpx.Client, store: Store) -> None:
