@@ -26,11 +26,13 @@ def served(config: Config, around: Callable[[ASGIApp], ASGIApp] = lambda app: ap
     api = uvicorn.Server(uvicorn.Config(around(app), port=port, ws="none", log_level="warning", http=http))
     thread = threading.Thread(target=api.run)
     thread.start()
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
-        wait_for(lambda: api.started)
-        yield client
-    api.should_exit = True
-    thread.join(10)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            wait_for(lambda: api.started)
+            yield client
+    finally:  # a test that fails must not leave a thread for which Python waits for ever
+        api.should_exit = True
+        thread.join(10)
     assert not thread.is_alive()
 
 
