@@ -73,6 +73,8 @@ def settings(config: Config) -> dict[str, str]:
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         # Delta reads its log with 50 partitions otherwise.
         "spark.databricks.delta.snapshotPartitions": "1",
+        # Delta's VACUUM lists a table's files in so many tasks: by default ten thousand, a minute on two cores.
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
         "spark.ui.enabled": "false",
