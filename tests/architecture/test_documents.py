@@ -92,6 +92,19 @@ def test_addresses_that_are_named_are_in_the_description(document: Path) -> None
         assert not asked or asked <= known, address
 
 
+def test_every_address_is_named_somewhere() -> None:
+    named = [address.partition("?")[0].rstrip(".:") for document in DOCUMENTS
+             for address in ADDRESS.findall(document.read_text("utf-8"))]  # fmt: skip
+    forgotten = [template for template in described() if template.startswith("/v1/")
+                 and not any(re.fullmatch(pattern(template), address) for address in named)]  # fmt: skip
+    assert forgotten == []
+
+
+def pattern(template: str) -> str:
+    """What an address looks like whose ids may be any word."""
+    return re.sub(r"\\\{.*?\\\}", r"[^/]+", re.escape(template))
+
+
 @cache
 def described() -> dict[str, Any]:
     paths: dict[str, Any] = create_app(load_config({})).openapi()["paths"]
@@ -101,7 +114,7 @@ def described() -> dict[str, Any]:
 def operations(path: str) -> Iterator[dict[str, Any]]:
     """What may be asked at an address; ids in it may be any word."""
     for template, methods in described().items():
-        if re.fullmatch(re.sub(r"\\\{.*?\\\}", r"[^/]+", re.escape(template)), path):
+        if re.fullmatch(pattern(template), path):
             yield from methods.values()
 
 
