@@ -40,10 +40,10 @@ from lambda_arch.models import Models
 from lambda_arch.schemas import COORDINATES
 from lambda_arch.store import Store
 from lambda_arch.tables import BRONZE
-from streaming.produce import ProduceReport, Record, produce
+from streaming.produce import ProduceError, ProduceReport, Record, produce
 
 pytestmark = [pytest.mark.servers, pytest.mark.spark, pytest.mark.e2e]
-SEED, RATE, PIECE_SECONDS, PATIENCE = 20160102, 500, 10, 180.0
+SEED, RATE, PIECE_SECONDS, PATIENCE = 20160102, 500, 10, 420.0
 Victim = tuple[str, str]
 # Program and process, in an order of chance; each flows again before it is hit. `driver` is the job's own Python,
 # `java` its JVM, `worker` the Python that an executor applies records with.
@@ -63,14 +63,19 @@ class Traffic(threading.Thread):
 
     def run(self) -> None:
         kafka = self._config.kafka
-        self.report = produce(kafka.bootstrap, self._until_ended(), RATE, kafka.topics)
+        with suppress(ProduceError):  # `end` finds nothing reported
+            self.report = produce(kafka.bootstrap, self._until_ended(), RATE, kafka.topics)
 
     def end(self) -> int:
         """Stop; answers how many were sent, every one acknowledged."""
-        self._ended.set()
-        self.join(PATIENCE)
+        self.stop()
         assert self.report.sent == self.report.acked > 0
         return self.report.sent
+
+    def stop(self) -> None:
+        """Stop, whatever was sent."""
+        self._ended.set()
+        self.join(PATIENCE)
 
     def _until_ended(self) -> Iterator[Record]:
         for seed in count(SEED):
@@ -103,7 +108,10 @@ def test_killed(
     with speed_stack(config, ["kafka", "store", *programs], small_models) as store:
         traffic = Traffic(config, small_models.horizon)
         traffic.start()
-        killed = kill_all(config, store, random.Random(SEED).sample(victims, len(victims)))
+        try:
+            killed = kill_all(config, store, random.Random(SEED).sample(victims, len(victims)))
+        finally:
+            traffic.stop()  # before its broker goes, whatever happened
         sent = traffic.end()
         servers.start(config, ["archive"])
         until(

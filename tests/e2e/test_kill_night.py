@@ -90,11 +90,11 @@ class Reader(threading.Thread):
         current = view.generations.current
         if stored is None:
             self.seen.lacking.add((current, (entity, use_case)))
-            if (answer.layer, answer.decision.rejected) != ("fallback", []):
+            if (answer.layer, answer.decision.rejected) != ("fallback", ()):
                 self.seen.faults.append(f"{answer} of nothing")
             return
         record = undated(stored)
-        if (answer.layer, answer.generation, answer.decision.rejected) != ("batch", current, []):
+        if (answer.layer, answer.generation, answer.decision.rejected) != ("batch", current, ()):
             self.seen.faults.append(f"{answer} while generation {current} is in service")
         before = self.seen.records.setdefault(current, {}).setdefault((entity, use_case), record)
         if record != before:
