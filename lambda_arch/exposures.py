@@ -10,14 +10,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from lambda_arch.clock import DAY
+from lambda_arch.clock import DAY, SECOND
 from lambda_arch.erasures import erased_until, person_of
 from lambda_arch.keys import ERASURES_KEY, exposures_key
 from lambda_arch.link import Command
 from lambda_arch.reads import AsyncStore
 
 MOST = 2000  # fields kept of one user, those of the newest days
-DAY_SECONDS = 86_400
 
 
 class Exposure(NamedTuple):
@@ -87,4 +86,4 @@ def _counted(exposure: Exposure) -> Iterator[Command]:
         yield ("HINCRBY", key, f"{day}:{title}", "1")
     if exposure.lapsed:
         yield ("HDEL", key, *exposure.lapsed)
-    yield ("EXPIRE", key, str(exposure.days * DAY_SECONDS))
+    yield ("EXPIRE", key, str(exposure.days * DAY // SECOND))

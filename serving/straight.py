@@ -33,8 +33,9 @@ class Straight(OneWrite):
     questions: Questions | None = None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        is_usual = self.questions is None or app is not self.app or cycle.waiting_for_100_continue
-        answering = None if is_usual or self.questions is None else self.questions.asked(cast(Scope, cycle.scope))
+        answering = None
+        if self.questions and app is self.app and not cycle.waiting_for_100_continue:
+            answering = self.questions.asked(cast(Scope, cycle.scope))
         if answering is None:
             super()._start_asgi_task(cycle, app)
             return

@@ -38,10 +38,7 @@ HORIZON = parse_rfc3339("2016-01-02T00:00:00Z")
 @pytest.fixture(scope="session")
 def store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
     """The run's store server."""
-    server = StoreServer(tmp_path_factory.mktemp("store"))
-    server.start()
-    yield server
-    server.stop()
+    yield from _running(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="session")
@@ -53,10 +50,14 @@ def store_url(store_server: StoreServer) -> str:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
     """A store server of the module's own, which its tests may empty, end and start again."""
-    own = StoreServer(tmp_path_factory.mktemp("own-store"))
-    own.start()
-    yield own
-    own.stop()
+    yield from _running(tmp_path_factory.mktemp("own-store"))
+
+
+def _running(folder: Path) -> Iterator[StoreServer]:
+    server = StoreServer(folder)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -35,15 +35,12 @@ REPORT = {
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, small_models: Models) -> Iterator[Store]:
-    server = StoreServer(tmp_path_factory.mktemp("controls"))
-    server.start()
+def store(server: StoreServer, small_models: Models) -> Iterator[Store]:
     store = Store(server.url, 1)
     fill(store, small_models)
     store.put_told(EXPERIMENTS_KEY, json.dumps([REPORT]).encode())
     yield store
     store.redis.close()
-    server.stop()
 
 
 @pytest.fixture(scope="module")

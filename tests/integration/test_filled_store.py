@@ -6,7 +6,6 @@ import argparse
 import json
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +44,8 @@ def talked(title: str, direction: str, score: float, hours: int) -> Prediction:
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory, small_models: Models) -> Iterator[Config]:
+def config(server: StoreServer, small_models: Models) -> Config:
     """Titles b, c and d rise, e falls, customer 42 has an account, and for customer `both` a blend is better."""
-    server = StoreServer(tmp_path_factory.mktemp("filled"))
-    server.start()
     store = Store(server.url, 1)
     fill(store, small_models)
     said = [talked("c", "rising", 9.5, 2), talked("d", "rising", 4.5, 30), talked("e", "falling", -5.5, 3)]
@@ -64,8 +61,7 @@ def config(tmp_path_factory: pytest.TempPathFactory, small_models: Models) -> It
     store.publish(2, [("u:both", {"churn": encode(record("churn", "u:both", "batch", value=risk_of(0.2)))})])
     store.commit([Commit("u:both", 0, 0, b"", [record("churn", "u:both", "speed", value=risk_of(0.6))])])
     store.redis.close()
-    yield load_config({"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event"})
-    server.stop()
+    return load_config({"LAMBDA_ARCH__STORE__URL": server.url, "LAMBDA_ARCH__CLOCK": "event"})
 
 
 def told(config: Config, path: str) -> Any:
